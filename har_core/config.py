@@ -57,7 +57,7 @@ def _checked(owner: type, name: str, hint: Any, value: object) -> Any:  # noqa: 
         if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
             return tuple(value)
         expected = "a list of texts"
-    elif type(value) is hint:
+    elif type(value) is (typing.get_origin(hint) or hint):
         return value
     else:
         expected = getattr(hint, "__name__", str(hint))

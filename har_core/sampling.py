@@ -55,12 +55,28 @@ def instants(seconds: float, spec: ClipSpec, *, start: float = 0.0) -> Seconds:
 def starts(seconds: float, spec: ClipSpec, *, windows: int) -> Seconds:
     """Where up to `windows` windows begin, spread evenly over the video; only one where one covers it.
 
-    float64 `(N,)`, rising, 1 <= N <= windows. Windows closer together than half a frame step are one.
+    float64 `(N,)`, rising, 1 <= N <= windows. They are snapped to the frame step, so that windows that
+    overlap share their frames.
     """
     last = latest_start(seconds, spec)
-    useful = int(last * spec.frames_per_second * 2) + 1
-    number = max(1, min(windows, useful))
-    return np.array([last / 2]) if number == 1 and last > 0 else np.linspace(0.0, last, number)
+    if windows == 1:
+        middle: Seconds = np.array([last / 2])
+        return middle
+    step = 1 / spec.frames_per_second
+    snapped: Seconds = np.unique(np.floor(np.linspace(0.0, last, windows) / step + 1e-6)) * step
+    return snapped
+
+
+def plan(seconds: float, spec: ClipSpec, *, windows: int) -> tuple[Seconds, NDArray[np.intp]]:
+    """All instants that evaluation looks at, each once, and which of them make up each window.
+
+    Returns:
+        Instants, float64 `(N,)`, rising; indices into them, `(windows, T)`.
+    """
+    each = np.stack([instants(seconds, spec, start=start) for start in starts(seconds, spec, windows=windows)])
+    # Windows on one grid differ by rounding only: a microsecond tells instants apart.
+    keys, where = np.unique(np.round(each * 1e6).astype(np.int64), return_inverse=True)
+    return keys / 1e6, where.reshape(each.shape)
 
 
 def grid(seconds: float, spec: ClipSpec, *, fineness: int = 2, segments: int = 8) -> Seconds:
@@ -72,11 +88,12 @@ def grid(seconds: float, spec: ClipSpec, *, fineness: int = 2, segments: int = 8
     step = 1 / (spec.frames_per_second * fineness)
     stretch = 2 * spec.window_seconds
     if seconds <= segments * stretch:
-        return np.arange(max(1, int(seconds / step + 1e-6))) * step
+        return np.arange(max(1, int(seconds / step + 1e-6)), dtype=np.float64) * step
     begins = np.linspace(0.0, seconds - stretch, segments)
     offsets = np.arange(int(stretch / step + 1e-6)) * step
     # Snapped to one global grid, so that instants stay distinct and rise.
-    return np.unique((np.round(begins / step)[:, None] + np.arange(len(offsets))[None]).ravel()) * step
+    fine: Seconds = np.unique((np.round(begins / step)[:, None] + np.arange(len(offsets))[None]).ravel()) * step
+    return fine
 
 
 def random_window(at: Seconds, seconds: float, spec: ClipSpec, random: np.random.Generator) -> NDArray[np.intp]:

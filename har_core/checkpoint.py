@@ -1,0 +1,155 @@
+"""Weights with their contract: a folder of `weights.safetensors` and `card.json`, never a pickle.
+
+The card says what the network must be shown (ClipSpec), what its outputs mean (classes), where it comes
+from and how good it is. Whoever has the folder needs nothing else.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from har_core.config import ClipSpec, Config, NetworkConfig
+from har_core.errors import CheckpointError, ConfigError
+from har_core.network import ActionNetwork
+
+FORMAT = 1
+LICENCE = "AGPL-3.0-only"
+
+
+@dataclass(frozen=True, slots=True)
+class Card(Config):
+    """What a trained network needs to be used and judged.
+
+    `split` names the clips (paths below the data set's folder) that trained and validated it, so that a
+    later evaluation scores the same ones. `scores` are those on its validation clips.
+    """
+
+    classes: tuple[str, ...]
+    clip: ClipSpec
+    network: NetworkConfig
+    windows: int = 3
+    weights: str = ""
+    dataset: str = ""
+    fingerprint: str = ""
+    created: str = ""
+    epoch: int = 0
+    unsure_below: float = 0.0
+    licence: str = LICENCE
+    format: int = FORMAT
+    scores: dict[str, Any] = field(default_factory=dict)
+    split: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise ConfigError(f"A model needs two or more different classes, but this one has {list(self.classes)}.")
+        if not 1 <= self.windows <= 50:
+            raise ConfigError(f"A model looks at 1 to 50 windows of a clip, but this one asks for {self.windows}.")
+        if not 0 <= self.unsure_below <= 1:
+            raise ConfigError(f"unsure_below is a probability, but is {self.unsure_below}.")
+
+
+def save(folder: Path, network: ActionNetwork, card: Card) -> None:
+    """Write a checkpoint; one that is there is replaced whole, and whatever happens one of the two remains."""
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, fresh / "weights.safetensors")
+    (fresh / "card.json").write_text(json.dumps(card.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+    replace(folder, fresh)
+
+
+def replace(folder: Path, fresh: Path) -> None:
+    """Put `fresh` in the place of `folder`. Between its two renames the old one is `<folder>.old`."""
+    old = folder.with_name(folder.name + ".old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def present(folder: Path) -> Path:
+    """The folder itself, or its `.old` where a replacement was cut off between its two renames."""
+    old = folder.with_name(folder.name + ".old")
+    return old if not folder.exists() and old.exists() else folder
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a checkpoint.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged or of a later format.
+    """
+    folder = present(folder)
+    path = folder / "card.json"
+    if not path.is_file():
+        raise CheckpointError(f"A model is a folder with card.json and weights.safetensors, but {folder} has no card.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
+            raise CheckpointError(f"{path} is of format {values['format']}, this version reads {FORMAT}. Update it.")
+        return Card.from_json(values)
+    except (ValueError, TypeError, OSError) as error:
+        raise CheckpointError(f"{path} is not the card of a model: {error}") from None
+
+
+def load(folder: Path) -> tuple[ActionNetwork, Card]:
+    """The network of a checkpoint, in evaluation mode on the CPU, and its card.
+
+    Raises:
+        CheckpointError: the folder is no checkpoint, or weights and card do not fit together.
+    """
+    folder = present(folder)
+    card = read_card(folder)
+    network = ActionNetwork(card.network, len(card.classes))
+    try:
+        network.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"The weights in {folder} cannot be used with its card: {reason}") from None
+    if not all(bool(value.isfinite().all()) for value in network.parameters()):
+        raise CheckpointError(f"The weights in {folder} hold numbers that are not finite. Train the model again.")
+    return network.eval(), card
+
+
+def save_state(folder: Path, network: ActionNetwork, optimiser: torch.optim.Optimizer, rest: dict[str, Any]) -> None:
+    """Everything that training needs to go on exactly: weights, optimiser and plain values."""
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    tensors: dict[str, Tensor] = {f"network/{name}": value for name, value in network.state_dict().items()}
+    state = optimiser.state_dict()
+    for index, slots in state["state"].items():
+        tensors |= {f"optimiser/{index}/{name}": torch.as_tensor(value) for name, value in slots.items()}
+    save_file({name: value.contiguous() for name, value in tensors.items()}, fresh / "state.safetensors")
+    rest = {**rest, "groups": state["param_groups"]}
+    (fresh / "state.json").write_text(json.dumps(rest, default=float), encoding="utf-8")
+    replace(folder, fresh)
+
+
+def load_state(folder: Path, network: ActionNetwork, optimiser: torch.optim.Optimizer) -> dict[str, Any] | None:
+    """Put back what `save_state` kept; gives the plain values, or None where nothing was kept."""
+    folder = present(folder)
+    if not (folder / "state.json").is_file():
+        return None
+    try:
+        tensors = load_file(folder / "state.safetensors")
+        rest: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        network.load_state_dict({n.removeprefix("network/"): v for n, v in tensors.items() if n.startswith("network/")})
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimiser/"):
+                _, index, slot = name.split("/")
+                slots.setdefault(int(index), {})[slot] = value
+        optimiser.load_state_dict({"state": slots, "param_groups": rest.pop("groups")})
+    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"The run cannot go on from {folder}: {reason}. Start a new run.") from None
+    return rest

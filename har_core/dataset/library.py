@@ -1,0 +1,148 @@
+"""The data sets of a workspace: list them, link a folder from elsewhere, add an uploaded clip.
+
+A name that a browser sends is not to be trusted: it may hold paths, control characters or be too long.
+"""
+
+import filecmp
+import re
+import shutil
+import tempfile
+import threading
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from har_core import video
+from har_core.dataset.layouts import EXPECTED, is_video, listing, videos
+from har_core.errors import DatasetError
+
+_LONGEST = 80
+"""Characters of a name; Korean takes 3 bytes each, and file systems end at 255 bytes."""
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]')
+"""Not allowed by some file system, or invisible: marks that turn the direction of writing can fake a name."""
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_placing = threading.Lock()
+"""Two browser sessions may upload the same name at once; the second must see the first's file."""
+
+
+def datasets(workspace: Path) -> dict[str, Path]:
+    """Name and root of the data sets in the workspace, sorted by name. A link whose target has gone is listed too."""
+    home = workspace / "datasets"
+    found = sorted(home.iterdir()) if home.is_dir() else []
+    return {p.name: p for p in found if not p.name.startswith(".") and (p.is_dir() or p.is_symlink())}
+
+
+def link(workspace: Path, name: str, folder: Path) -> Path:
+    """Registers a folder of clips that lies elsewhere on this machine, and gives its path in the workspace.
+
+    Nothing is copied: the folder stays where it is and must stay there.
+
+    Raises:
+        DatasetError: not a folder, the name is taken or not allowed, or no clips in the folder.
+    """
+    name = check_name(name)
+    folder = Path(folder).expanduser().resolve()
+    if not folder.is_dir():
+        raise DatasetError(f"A data set must be a folder on the machine of this app, but there is none at {folder}.")
+    if next(videos(folder), None) is None:
+        raise DatasetError(f"{folder} holds no clips. {EXPECTED}")
+    target = workspace / "datasets" / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(folder, target_is_directory=True)
+    except FileExistsError:
+        raise DatasetError(f"There is a data set {name!r} already; choose another name.") from None
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be linked as {name!r}: {error.strerror}.") from None
+    return target
+
+
+def add_clip(workspace: Path, dataset: str, action: str, file_name: str, content: BinaryIO) -> Path:
+    """Stores an uploaded clip as workspace/datasets/DATASET/ACTION/FILE, whole or not at all; gives its path.
+
+    Folders are made as needed. Nothing is overwritten: the same bytes under the same name are the same
+    clip, other bytes become `name-2.mp4`.
+
+    Raises:
+        DatasetError: a name is not allowed, or the data set takes no clips this way: it is linked, or lists its clips.
+        VideoError: the clip cannot be read; it is not kept.
+    """
+    root = workspace / "datasets" / check_name(dataset)
+    folder = root / check_name(action)
+    name = _file_name(file_name)
+    _refuse(root, folder)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        # Hidden and beside the data sets: no reader sees half a clip, and moving it is one step.
+        with tempfile.TemporaryDirectory(prefix=".upload-", dir=root.parent) as scratch:
+            stored = Path(scratch, name)
+            if content.seekable():
+                content.seek(0)  # a page may have shown the upload before
+            with stored.open("wb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+            video.probe(stored)
+            folder.mkdir(parents=True, exist_ok=True)
+            return _place(stored, folder)
+    except OSError as error:
+        raise DatasetError(f"{name} cannot be stored in {folder}: {error.strerror}.") from None
+
+
+def check_name(name: str) -> str:
+    """The name of a data set or an action, as a folder can carry it in every system.
+
+    >>> check_name("  jumping   jacks ")
+    'jumping jacks'
+
+    Raises:
+        DatasetError: what a name may be, if this one may not.
+    """
+    cleaned = " ".join(unicodedata.normalize("NFC", name).split())
+    bad = _FORBIDDEN.search(cleaned) or _DEVICES.fullmatch(cleaned) or cleaned.startswith(".") or cleaned.endswith(".")
+    if not cleaned or bad or len(cleaned) > _LONGEST or cleaned == "__MACOSX":
+        raise DatasetError(
+            f'A name needs 1 to {_LONGEST} letters, digits, spaces or signs other than / \\ : * ? " < > |, and neither '
+            f"begins nor ends with a dot, but got {name[: _LONGEST + 1]!r}."
+        )
+    return cleaned
+
+
+def _file_name(sent: str) -> str:
+    """The last part of what the browser sent, without anything that a file name cannot carry.
+
+    Raises:
+        DatasetError: its ending is not that of a video.
+    """
+    name = PurePosixPath(unicodedata.normalize("NFC", sent).replace("\\", "/")).name
+    stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
+    stem = " ".join(_FORBIDDEN.sub("_", stem).split()).lstrip(".")[:_LONGEST].strip() or "clip"
+    if _DEVICES.fullmatch(stem):
+        stem = f"_{stem}"
+    if not is_video(stem + suffix):
+        raise DatasetError(f"A clip must be a video file such as .mp4, .mov, .avi or .webm, but got {name[:100]!r}.")
+    return stem + suffix.lower()
+
+
+def _refuse(root: Path, folder: Path) -> None:
+    """DatasetError if a clip in `folder` would be written elsewhere, or not be found by `read`."""
+    if root.is_symlink() or folder.is_symlink():
+        raise DatasetError(f"{root.name} is a link to a folder elsewhere; add the clip there, or use another data set.")
+    if root.is_dir():
+        named = listing(root)
+        if named.layout != "folders" or any(entry.split for entry in named.entries):
+            raise DatasetError(
+                f"{root.name} fixes its clips by a list or by train and test folders, so that a clip in a new folder "
+                "would not count. Add the clip there yourself, or use another data set."
+            )
+
+
+def _place(stored: Path, folder: Path) -> Path:
+    """Moves the stored file into the folder under a name that is free, or finds the same bytes there."""
+    with _placing:
+        number = 1
+        while True:
+            target = folder / (stored.name if number == 1 else f"{stored.stem}-{number}{stored.suffix}")
+            if not target.exists():
+                return stored.replace(target)
+            if filecmp.cmp(stored, target, shallow=False):
+                return target
+            number += 1

@@ -1,0 +1,98 @@
+"""A trained network made fast on this machine: OpenVINO on the CPU, torch elsewhere; the same numbers.
+
+The encoder is what costs: it is exported once, kept beside the checkpoint and named by the hash of the
+weights, so that a replaced checkpoint never meets another's export. The LSTM over cached embeddings
+takes less than a millisecond and stays in torch.
+"""
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from har_core import checkpoint
+from har_core.batches import move, pack_embeddings
+from har_core.network import EMBEDDING, ActionNetwork
+from har_core.training import best_device
+from har_core.values import Prediction, Rgb
+
+Runtime = Literal["auto", "openvino", "torch"]
+ENCODE_AT_ONCE = 32
+Embeddings = NDArray[np.float32]
+
+
+class Engine:
+    """Encodes pictures and classifies embeddings. Stateless after construction: threads may share it."""
+
+    def __init__(self, folder: Path, *, runtime: Runtime = "auto") -> None:
+        folder = checkpoint.present(folder)
+        self._network, self.card = checkpoint.load(folder)
+        self._device = best_device()
+        self.runtime: Literal["openvino", "torch"] = "torch"
+        if runtime == "openvino" or (runtime == "auto" and self._device.type == "cpu"):
+            self.runtime, self._device = "openvino", torch.device("cpu")
+            self._compiled = _compile(self._network, folder, self.card.clip.size)
+            self._network.backbone = nn.Identity()  # its copy in OpenVINO does the work
+        self._network.to(self._device)
+
+    def encode(self, rgb: Rgb) -> Embeddings:
+        """Embeddings float32 `(N, 512)` of pictures, uint8 `(N, S, S, 3)` RGB as `images.fit` gives them."""
+        if not len(rgb):
+            return np.empty((0, EMBEDDING), np.float32)
+        channels_first = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))
+        parts = [channels_first[i : i + ENCODE_AT_ONCE] for i in range(0, len(rgb), ENCODE_AT_ONCE)]
+        return np.concatenate([self._encode(part) for part in parts])
+
+    def _encode(self, pictures: Rgb) -> Embeddings:
+        if self.runtime == "openvino":
+            request = self._compiled.create_infer_request()  # one for each call: requests are not shared by threads
+            return np.array(next(iter(request.infer([pictures]).values())), dtype=np.float32)
+        with torch.inference_mode():
+            return self._network.encode(torch.from_numpy(pictures).to(self._device)).float().cpu().numpy()
+
+    def classify(self, clips: Sequence[Embeddings]) -> list[Prediction]:
+        """What each clip shows, from its embeddings `(T, 512)`, T >= 1; lengths may differ."""
+        if not clips:
+            return []
+        packed = pack_embeddings([torch.from_numpy(np.ascontiguousarray(clip)) for clip in clips]).packed
+        with torch.inference_mode():
+            probabilities = self._network.classify(move(packed, self._device)).double().softmax(1).cpu().numpy()
+        return [Prediction(row, self.card.classes, self.card.unsure_below) for row in probabilities]
+
+
+class _Encoder(nn.Module):
+    def __init__(self, network: ActionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        return self.network.encode(rgb)
+
+
+def _compile(network: ActionNetwork, folder: Path, size: int) -> Any:  # noqa: ANN401  # openvino has no types
+    import openvino  # heavy, and of no use where torch runs the network
+
+    weights = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()[:16]
+    exported = folder / "openvino" / f"{weights}.xml"
+    core = openvino.Core()
+    if exported.is_file() and exported.with_suffix(".bin").is_file():
+        # A damaged export is made again.
+        with contextlib.suppress(RuntimeError):
+            return core.compile_model(core.read_model(exported), "CPU")
+    example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
+    model = openvino.convert_model(_Encoder(network).eval(), example_input=example, input=[-1, 3, size, size])
+    # A folder that cannot be written (a bundled model, a full disk) costs the export at each start, no more.
+    with contextlib.suppress(OSError, RuntimeError):
+        exported.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=exported.parent) as fresh:
+            openvino.save_model(model, Path(fresh) / exported.name)
+            (Path(fresh) / exported.name).with_suffix(".bin").replace(exported.with_suffix(".bin"))
+            (Path(fresh) / exported.name).replace(exported)
+    return core.compile_model(model, "CPU")

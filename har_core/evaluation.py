@@ -1,0 +1,226 @@
+"""How good a model is: scores with intervals, the confusion matrix, and what dumber rules would score."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+
+from har_core.checkpoint import Card
+from har_core.dataset import Dataset
+from har_core.errors import DatasetError, HarError
+from har_core.prediction import Predictor
+from har_core.values import Clip, Prediction, VideoProperties
+
+SplitName = str
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A clip, by its path below the data set's folder, its true action and what the model says of it."""
+
+    clip: str
+    path: Path
+    action: str
+    prediction: Prediction
+
+    @property
+    def right(self) -> bool:
+        """Whether the most probable action is the true one."""
+        return self.prediction.action == self.action
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model's predictions for labelled clips, and the scores that follow from them.
+
+    `actions` are the model's classes in its order; `skipped` are the clips that could not be scored, each
+    with the reason.
+    """
+
+    actions: tuple[str, ...]
+    scored: tuple[Scored, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """The share of clips whose most probable action is right, in [0, 1]."""
+        return self.top_accuracy(1)
+
+    def top_accuracy(self, k: int) -> float:
+        """The share of clips whose true action is among the `k` most probable ones."""
+        return float(np.mean([s.action in {name for name, _ in s.prediction.top(k)} for s in self.scored]))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of the accuracy; it takes clips for independent."""
+        return wilson(sum(s.right for s in self.scored), len(self.scored))
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean over the actions that occur (in truth or prediction) of their F1."""
+        true, said = self._labels()
+        return float(f1_score(true, said, average="macro", zero_division=0.0))
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts `(C, C)`: row = true action, column = predicted, in the order of `actions`, absent ones too."""
+        true, said = self._labels()
+        return np.asarray(confusion_matrix(true, said, labels=list(self.actions)), dtype=np.int64)
+
+    def per_class(self) -> pd.DataFrame:
+        """One row an action: clips, precision, recall, f1. An action without clips has no recall (NaN)."""
+        true, said = self._labels()
+        precision, recall, f1, clips = precision_recall_fscore_support(
+            true, said, labels=list(self.actions), zero_division=np.nan
+        )
+        return pd.DataFrame(
+            {"action": self.actions, "clips": clips, "precision": precision, "recall": recall, "f1": f1}
+        )
+
+    def table(self) -> pd.DataFrame:
+        """One row a clip: clip, action, predicted, probability, right; the most surely wrong first."""
+        rows = [
+            {
+                "clip": s.clip,
+                "action": s.action,
+                "predicted": s.prediction.action,
+                "probability": s.prediction.top(1)[0][1],
+                "right": s.right,
+            }
+            for s in self.scored
+        ]
+        columns = ["clip", "action", "predicted", "probability", "right"]
+        return pd.DataFrame(rows, columns=columns).sort_values(["right", "probability"], ascending=[True, False])
+
+    def to_json(self, *, k: int = 5) -> dict[str, Any]:
+        """Plain values, as `python -m har_core evaluate --json` prints them."""
+        return {
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "macro_f1": self.macro_f1,
+            "actions": list(self.actions),
+            "confusion": self.confusion.tolist(),
+            "clips": [{"clip": s.clip, "action": s.action, "top": as_json(s.prediction, k)} for s in self.scored],
+            "skipped": [{"clip": clip, "reason": reason} for clip, reason in self.skipped],
+        }
+
+    def _labels(self) -> tuple[list[str], list[str]]:
+        return [s.action for s in self.scored], [s.prediction.action for s in self.scored]
+
+
+def as_json(prediction: Prediction, k: int) -> list[dict[str, Any]]:
+    """The Top-K as plain values, highest first."""
+    return [{"action": action, "probability": probability} for action, probability in prediction.top(k)]
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of `right` out of `total`; (0, 1) where there is nothing to go by."""
+    if total == 0:
+        return 0.0, 1.0
+    interval = binomtest(right, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def select(source: Dataset, card: Card, split: SplitName) -> tuple[Clip, ...]:
+    """The clips of a split as the model's own training drew it.
+
+    Raises:
+        DatasetError: the split is empty, or the model was trained on other clips.
+    """
+    if split == "all":
+        return source.clips
+    names = {os.path.normpath(str(name)) for name in card.split.get(split, [])}
+    clips = tuple(c for c in source.clips if os.path.normpath(os.path.relpath(c.path, source.root)) in names)
+    if not names:
+        raise DatasetError(f"The model was trained without a {split} split. Choose another split, or all.")
+    if not clips:
+        raise DatasetError(f"None of the model's {split} clips lie in {source.root.name}. Choose the split all.")
+    return clips
+
+
+def evaluate(
+    predictor: Predictor, source: Dataset, clips: Sequence[Clip], *, progress: Report = lambda done, total: None
+) -> Evaluation:
+    """Predict every clip and score it; what cannot be scored is listed in `skipped`.
+
+    Raises:
+        DatasetError: no clip could be scored.
+    """
+
+    def look(clip: Clip) -> Prediction | str:
+        if clip.action not in predictor.card.classes:
+            return f"The model does not know the action {clip.action}."
+        try:
+            return predictor.predict(clip.path)
+        except HarError as error:
+            return str(error)
+
+    scored, skipped = [], list(source.skipped)
+    with ThreadPoolExecutor(2) as pool:  # one decodes while the other's frames are encoded
+        try:
+            for done, (clip, seen) in enumerate(zip(clips, pool.map(look, clips), strict=True), 1):
+                name = os.path.relpath(clip.path, source.root)
+                if isinstance(seen, str):
+                    skipped.append((name, seen))
+                else:
+                    scored.append(Scored(name, clip.path, clip.action, seen))
+                progress(done, len(clips))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    if not scored:
+        reason = skipped[0][1] if skipped else "there are no clips"
+        raise DatasetError(f"No clip of {source.root.name} could be scored: {reason}")
+    return Evaluation(predictor.card.classes, tuple(scored), tuple(skipped))
+
+
+def baselines(
+    predictor: Predictor, source: Dataset, evaluation: Evaluation, *, progress: Report = lambda done, total: None
+) -> dict[str, float]:
+    """Accuracies of dumber rules on the clips of `evaluation`: what a model must beat to have learned motion.
+
+    `majority` and `shape and length` learn from the clips that trained the model; the other two are the
+    model itself, shown the frames of each window in random order, or one frame of each window alone.
+    """
+    properties = dict(zip((clip.path for clip in source.clips), source.properties, strict=True))
+    scores: dict[str, float] = {}
+    if "train" in predictor.card.split and (train := _training_clips(source, predictor.card)):
+        commonest = Counter(clip.action for clip in train).most_common(1)[0][0]
+        scores["majority"] = float(np.mean([s.action == commonest for s in evaluation.scored]))
+        held = [(properties[s.path], s.action) for s in evaluation.scored]
+        scores["shape and length"] = shape_baseline([(properties[c.path], c.action) for c in train], held)
+    shuffled, single = [], []
+    for done, clip in enumerate(evaluation.scored, 1):
+        shuffled.append(predictor.examine(clip.path, shuffle=done).prediction.action == clip.action)
+        single.append(predictor.examine(clip.path, single=True).prediction.action == clip.action)
+        progress(done, len(evaluation.scored))
+    return {**scores, "shuffled frames": float(np.mean(shuffled)), "single frame": float(np.mean(single))}
+
+
+def _training_clips(source: Dataset, card: Card) -> tuple[Clip, ...]:
+    try:
+        return select(source, card, "train")
+    except DatasetError:
+        return ()
+
+
+def shape_baseline(train: Sequence[tuple[VideoProperties, str]], held: Sequence[tuple[VideoProperties, str]]) -> float:
+    """The accuracy of a random forest that sees no pixel: size, length, frame rate and codec alone."""
+    codecs = sorted({facts.codec for facts, _ in train})
+
+    def describe(facts: VideoProperties) -> list[float]:
+        shape = [facts.width, facts.height, facts.width / facts.height]
+        return [*shape, facts.seconds, facts.frames, facts.frames_per_second, *(facts.codec == c for c in codecs)]
+
+    forest = RandomForestClassifier(300, random_state=0).fit([describe(f) for f, _ in train], [a for _, a in train])
+    return float(np.mean(forest.predict([describe(f) for f, _ in held]) == np.array([a for _, a in held])))

@@ -1,0 +1,132 @@
+"""What a training run says of itself: typed events, one JSON object a line, and a tail to follow them.
+
+The file of events is the only truth about a run's progress: the pages, the command line and the tests
+all read it, and none of them asks the process.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Reason = Literal["epochs", "early stopping", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process began (or went on with) the run. `weights` says what the backbone really started from."""
+
+    at: float
+    """Seconds since 1970, as `time.time()` gives them."""
+    epoch: int
+    epochs: int
+    device: str
+    precision: str
+    weights: str
+    classes: tuple[str, ...]
+    train_clips: int
+    validation_clips: int
+    window_seconds: float
+    frames_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`done` of `total` clips are decoded; training begins when all are."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One optimiser step: `step` of `steps` in `epoch` (both count from 1)."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """One epoch, trained and validated. Accuracies in [0, 1]; learning rates as used in it."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    backbone_learning_rate: float
+    head_learning_rate: float
+    seconds: float
+    frozen: bool
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something the user should know that does not end the run, such as a clip that was left out."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run ended by itself or was asked to. A stopped one can be resumed."""
+
+    reason: Reason
+    best_epoch: int
+    best_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run ended by an error; `message` is for the user, the traceback is in `stderr.txt`."""
+
+    message: str
+
+
+Event = Started | Prepared | Stepped | EpochEnded | Noticed | Ended | Failed
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in Event.__args__}
+
+
+def encode(event: Event) -> str:
+    """One line of JSON, newline included."""
+    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}) + "\n"
+
+
+def decode(line: str) -> Event | None:
+    """The event of one line; None for one that is damaged or of a kind that this version does not know."""
+    try:
+        values = json.loads(line)
+        kind = _KINDS[values.pop("event")]
+        event: Event = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return event
+
+
+class Tail:
+    """Follows a file of events: each `read` gives those written since the last one.
+
+    A half-written last line waits for its end. A file that is not there yet is empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        """The new events, oldest first."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                fresh = file.read()
+        except FileNotFoundError:
+            return []
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        lines = whole.decode("utf-8", errors="replace").splitlines()
+        return [event for line in lines if (event := decode(line)) is not None]

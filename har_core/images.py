@@ -1,0 +1,48 @@
+"""Cut and resize RGB pictures. Everything that shapes a picture for the network goes through `fit`."""
+
+import cv2
+import numpy as np
+
+from har_core.values import Rgb
+
+PADDING = (124, 116, 104)
+"""The mean colour of ImageNet: what is padded is close to zero after normalising."""
+
+
+def resize(rgb: Rgb, size_wh: tuple[int, int]) -> Rgb:
+    """The picture at `size_wh` (width, height): averaged when it shrinks, linear when it grows."""
+    height, width = rgb.shape[:2]
+    if (width, height) == size_wh:
+        return rgb
+    shrinks = size_wh[0] * size_wh[1] < width * height
+    resized = cv2.resize(rgb, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def fit(rgb: Rgb, size: int) -> Rgb:
+    """The whole picture in a square: longest side resized to `size`, the rest padded. uint8 `(size, size, 3)`.
+
+    Nothing is cut off and nothing is stretched: people at the edge count, and a person crop and a whole
+    frame are treated alike.
+    """
+    height, width = rgb.shape[:2]
+    scale = size / max(height, width)
+    inner_w, inner_h = max(1, round(width * scale)), max(1, round(height * scale))
+    square = np.empty((size, size, 3), np.uint8)
+    square[:] = PADDING
+    top, left = (size - inner_h) // 2, (size - inner_w) // 2
+    square[top : top + inner_h, left : left + inner_w] = resize(rgb, (inner_w, inner_h))
+    return square
+
+
+def shrink(rgb: Rgb, longest_side: int) -> Rgb:
+    """The picture, made smaller where its longest side exceeds `longest_side`; its shape is kept."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, longest_side / max(height, width))
+    return resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))))
+
+
+def jpeg(rgb: Rgb, *, quality: int = 85) -> bytes:
+    """The picture as a JPEG file's bytes."""
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(encoded.tobytes())

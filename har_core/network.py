@@ -1,0 +1,165 @@
+"""The network: normalise -> ResNet18 -> 512 numbers a frame -> LSTM over the packed sequence -> logits.
+
+The CNN runs on `packed.data`, so that no padded frame is ever computed and a clip's logits are the same
+alone and in a mixed batch. The network normalises its own input: nobody else knows a mean or a scale.
+"""
+
+import socket
+import urllib.parse
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torchvision.models import ResNet18_Weights, resnet18
+
+from har_core import PROJECT
+from har_core.config import InitialWeights, NetworkConfig
+from har_core.errors import CheckpointError
+
+EMBEDDING = 512
+BUNDLED = PROJECT / "models" / "backbone" / "weights.safetensors"
+
+
+class ActionNetwork(nn.Module):
+    """ResNet18 and LSTM. In training mode a pretrained backbone keeps its batch-norm statistics.
+
+    Frames of one clip are nearly the same picture: statistics over a few clips would be worse than
+    those that the backbone came with. A backbone that starts from nothing has to learn them.
+    """
+
+    def __init__(self, config: NetworkConfig, classes: int, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.pretrained = pretrained
+        self.backbone = resnet18(weights=None)
+        self.backbone.fc = nn.Identity()
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255, persistent=False)
+        width = EMBEDDING
+        self.lstm: nn.LSTM | None = None
+        if config.lstm_layers:
+            self.lstm = nn.LSTM(
+                EMBEDDING,
+                config.lstm_size,
+                config.lstm_layers,
+                batch_first=True,
+                bidirectional=config.bidirectional,
+                dropout=config.dropout if config.lstm_layers > 1 else 0.0,
+            )
+            width = config.lstm_size * (2 if config.bidirectional else 1)
+        self.attention = nn.Linear(width, 1) if config.pooling == "attention" else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(width, classes)
+        self.frozen = False
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        """Embeddings float `(N, 512)` of pictures, uint8 `(N, 3, S, S)`; each alone, in the order given."""
+        normal = (rgb.float() - self.mean) / self.std
+        embedding: Tensor = self.backbone(normal.contiguous(memory_format=torch.channels_last))
+        return embedding
+
+    def classify(self, embeddings: PackedSequence) -> Tensor:
+        """Logits `(B, C)` of packed embeddings `(sum T, 512)`, in the order that was packed."""
+        states, final = embeddings, None
+        if self.lstm is not None:
+            states, (hidden, _) = self.lstm(embeddings)
+            # hidden is (layers * directions, B, H): the last layer's final state of each direction
+            directions = 2 if self.config.bidirectional else 1
+            final = hidden[-directions:].transpose(0, 1).flatten(1)
+        pooled = final if self.config.pooling == "last" and final is not None else self._pool(states)
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
+
+    def _pool(self, states: PackedSequence) -> Tensor:
+        padded, lengths = pad_packed_sequence(states, batch_first=True)
+        lengths = lengths.to(padded.device)
+        steps = torch.arange(padded.shape[1], device=padded.device)
+        valid = (steps[None] < lengths[:, None])[..., None]  # (B, T, 1)
+        if self.config.pooling == "last":
+            return padded[torch.arange(len(lengths), device=padded.device), lengths - 1]
+        if self.attention is not None:
+            weights = self.attention(padded).masked_fill(~valid, float("-inf")).softmax(dim=1)
+        else:
+            weights = valid / lengths[:, None, None]
+        return torch.sum(padded * weights, dim=1)
+
+    def forward(self, frames: PackedSequence) -> Tensor:
+        """Logits `(B, C)` of packed pictures, uint8 `(sum T, 3, S, S)`, in the order that was packed."""
+        return self.classify(frames._replace(data=self.encode(frames.data).float()))
+
+    def freeze(self, frozen: bool) -> None:
+        """Hold the backbone as it is, or let it learn."""
+        self.frozen = frozen
+        for parameter in self.backbone.parameters():
+            parameter.requires_grad_(not frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "ActionNetwork":
+        """Training mode; the batch norms of a frozen or pretrained backbone stay in evaluation mode."""
+        super().train(mode)
+        if self.frozen or self.pretrained:
+            self.backbone.eval()
+        return self
+
+    def parameter_groups(self, *, backbone: float, head: float) -> list[dict[str, Any]]:
+        """Two groups for the optimiser, in this order: the backbone at its slow rate, the rest at its fast one."""
+        slow = list(self.backbone.parameters())
+        known = {id(parameter) for parameter in slow}
+        fast = [parameter for parameter in self.parameters() if id(parameter) not in known]
+        return [{"params": slow, "lr": backbone, "name": "backbone"}, {"params": fast, "lr": head, "name": "head"}]
+
+
+def resolve(choice: InitialWeights) -> Literal["imagenet", "bundled", "none"]:
+    """What `auto` means on this machine, found without touching the network."""
+    if choice != "auto":
+        return choice
+    if _imagenet_file().is_file():
+        return "imagenet"
+    return "bundled" if BUNDLED.is_file() else "none"
+
+
+def load_initial(network: ActionNetwork, choice: InitialWeights) -> str:
+    """Fill the backbone with its initial weights; gives a sentence that says what they are.
+
+    Raises:
+        CheckpointError: the weights asked for by name are not to be had.
+    """
+    weights = resolve(choice)
+    network.pretrained = weights != "none"
+    if weights == "none":
+        return "none: the backbone starts from random numbers"
+    if weights == "bundled":
+        if not BUNDLED.is_file():
+            raise CheckpointError("The bundled backbone models/backbone is missing. Check out the project again.")
+        state, source = load_file(BUNDLED), "bundled: models/backbone, trained from scratch on Tiny-ImageNet"
+    else:
+        state, source = _imagenet(), "imagenet: torchvision ResNet18 IMAGENET1K_V1"
+    state = {name: value.float() for name, value in state.items() if not name.startswith("fc.")}
+    missing, unexpected = network.backbone.load_state_dict(state, strict=False)
+    if unexpected or [name for name in missing if not name.endswith("num_batches_tracked")]:
+        raise CheckpointError(f"The {weights} weights are not those of a ResNet18: {(list(missing) + unexpected)[0]}.")
+    return source
+
+
+def _imagenet_file() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(ResNet18_Weights.IMAGENET1K_V1.url).name
+
+
+def _imagenet() -> dict[str, Tensor]:
+    url = ResNet18_Weights.IMAGENET1K_V1.url
+    if not _imagenet_file().is_file():
+        # Behind a firewall that drops packets the download itself would hang for minutes.
+        try:
+            socket.create_connection((urllib.parse.urlsplit(url).hostname or "", 443), timeout=4).close()
+        except OSError:
+            raise CheckpointError(
+                "The ImageNet weights are not on this machine and cannot be downloaded without internet. "
+                "Choose the bundled weights instead."
+            ) from None
+    state: dict[str, Tensor] = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    return state

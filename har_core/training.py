@@ -1,0 +1,379 @@
+"""Training as a stream of events: optimise, validate, plateau, patience.
+
+`train` is a generator; whoever iterates it decides where the events go. Everything random comes from
+the config's seed and the number of the epoch, so that a resumed run goes on exactly as if it had never
+been cut off.
+"""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from har_core import checkpoint, dataset, workspace
+from har_core.augment import Augmenter
+from har_core.batches import (
+    Batch,
+    EvaluationClips,
+    FrameStore,
+    TrainClips,
+    collate,
+    decode_all,
+    move,
+    pack_embeddings,
+    prefetch,
+    trim,
+)
+from har_core.config import TrainConfig
+from har_core.errors import DatasetError, HarError
+from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped
+from har_core.network import ActionNetwork, load_initial
+from har_core.sampling import propose
+from har_core.values import Clip, Split
+
+Stopped = Callable[[], bool]
+CACHE_BYTES = 20 * 2**30
+ENCODE_AT_ONCE = 64
+VARIATIONS = 4  # of a training clip that a backbone frozen for good encodes; the epochs take turns
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands between two epochs; kept in `last/` beside the weights."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+    stale: int = 0
+
+    def improves(self, accuracy: float, loss: float) -> bool:
+        """Whether this beats the best epoch: more clips right, or as many with a smaller loss."""
+        return (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
+
+
+def train(config: TrainConfig, folder: Path, *, stopped: Stopped = lambda: False) -> Iterator[Event]:
+    """Train, or go on with the training, in a run's folder: `best/` and `last/` are kept there.
+
+    Args:
+        config: what to train; `config.dataset` names the folder of clips.
+        folder: the run's folder; where it holds `last/`, training goes on from there.
+        stopped: asked before each step; once it is true the run ends after saying so.
+
+    Raises:
+        HarError: the data set cannot be trained on, or the kept state does not fit the config.
+    """
+    trainer = yield from _prepare(config, folder, stopped)
+    if trainer is None:
+        yield Ended("stopped", 0, 0.0)
+        return
+    yield from trainer.epochs(stopped)
+
+
+def _prepare(config: TrainConfig, folder: Path, stopped: Stopped) -> Generator[Event, None, "Trainer | None"]:
+    """Read the data set, decode what training looks at, build the network. None when asked to stop."""
+    clips = dataset.read(Path(config.dataset))
+    seconds = {clip.path: facts.seconds for clip, facts in zip(clips.clips, clips.properties, strict=True)}
+    for name, reason in clips.skipped:
+        yield Noticed(f"{name} is left out: {reason}")
+    split = dataset.split(
+        clips.clips,
+        validation_fraction=config.validation_fraction,
+        test_fraction=config.test_fraction,
+        seed=config.seed,
+        validation_groups=config.validation_groups,
+    )
+    for note in split.notes:
+        yield Noticed(note)
+    classes = clips.actions
+    if len(classes) < 2:
+        raise DatasetError(f"Training needs clips of two actions or more, but {config.dataset} has {len(classes)}.")
+    spec = config.clip or propose([seconds[clip.path] for clip in split.train], size=config.size)
+    store = FrameStore(workspace() / "cache" / "frames" if config.cache else None)
+    if config.cache:
+        trim(workspace() / "cache" / "frames", most_bytes=CACHE_BYTES)
+
+    def labelled(part: tuple[Clip, ...]) -> tuple[tuple[Clip, ...], tuple[float, ...], tuple[int, ...]]:
+        return part, tuple(seconds[c.path] for c in part), tuple(classes.index(c.action) for c in part)
+
+    augment = Augmenter(config.augment, spec.size)
+    learn = TrainClips(*labelled(split.train), spec, store, augment)
+    check = EvaluationClips(*labelled(split.validation), spec, store, config.windows)
+    broken: set[Path] = set()
+    jobs: list[Callable[[], object]] = [partial(learn.stored, i) for i in range(len(learn.clips))]
+    jobs += [partial(check.frames, i) for i in range(len(check.clips))]
+    everything = learn.clips + check.clips
+    if config.cache:
+        yield Prepared(0, len(jobs))
+        for done, (index, error) in enumerate(decode_all(jobs), 1):
+            if isinstance(error, HarError):
+                broken.add(everything[index].path)
+                yield Noticed(f"{everything[index].name} is left out: {error}")
+            elif error is not None:
+                raise error
+            yield Prepared(done, len(jobs))
+            if stopped():
+                return None
+    if broken:
+        split = replace(
+            split,
+            train=tuple(c for c in split.train if c.path not in broken),
+            validation=tuple(c for c in split.validation if c.path not in broken),
+        )
+        learn = TrainClips(*labelled(split.train), spec, store, augment)
+        check = EvaluationClips(*labelled(split.validation), spec, store, config.windows)
+    if not learn.clips or not check.clips or len(set(learn.labels)) < 2:
+        raise DatasetError(
+            f"Training needs readable clips of two actions or more and one to validate, but {config.dataset} "
+            f"has {len(learn.clips)} and {len(check.clips)}. Add clips, or mend those that were left out."
+        )
+    trainer = Trainer(config, folder, clips, split, learn, check)
+    yield trainer.started()
+    return trainer
+
+
+class Trainer:
+    """The parts of a run that live as long as its process."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        source: dataset.Dataset,
+        split: Split,
+        learn: TrainClips,
+        check: EvaluationClips,
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.folder, self.source, self.split = config, folder, source, split
+        self.learn, self.check = learn, check
+        self.device = best_device()
+        self.network = ActionNetwork(config.network, len(source.actions))
+        self.weights = load_initial(self.network, config.network.weights)
+        self.network.to(self.device)
+        if self.device.type == "cpu":
+            self.network.to(memory_format=torch.channels_last)
+        self.bf16 = _bf16_is_faster(self.network, self.device, learn.spec.size, config.precision)
+        groups = self.network.parameter_groups(backbone=config.backbone_learning_rate, head=config.head_learning_rate)
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+        # A floor for each group: a common one would squeeze the slow and the fast rate together.
+        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimiser,
+            factor=config.plateau_factor,
+            patience=config.plateau_patience,
+            min_lr=[group["lr"] * 0.01 for group in groups],
+        )
+        self.loss = nn.CrossEntropyLoss(weight=self._class_weights(), label_smoothing=config.label_smoothing)
+        self.progress = Progress()
+        self._embedded: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
+        if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
+            self.scheduler.load_state_dict(kept["scheduler"])
+            self.progress = Progress(**kept["progress"])
+
+    def started(self) -> Started:
+        """The event that opens the run's story."""
+        return Started(
+            at=time.time(),
+            epoch=self.progress.epoch + 1,
+            epochs=self.config.epochs,
+            device=str(self.device),
+            precision="bf16" if self.bf16 else "fp32",
+            weights=self.weights,
+            classes=self.source.actions,
+            train_clips=len(self.learn.clips),
+            validation_clips=len(self.check.clips),
+            window_seconds=self.learn.spec.window_seconds,
+            frames_per_second=self.learn.spec.frames_per_second,
+        )
+
+    def epochs(self, stopped: Stopped) -> Iterator[Event]:
+        """The loop, read aloud."""
+        state = self.progress
+        while state.epoch < self.config.epochs and state.stale < self.config.patience:
+            epoch, begun = state.epoch + 1, time.monotonic()
+            warming = self.network.pretrained and epoch <= self.config.freeze_epochs
+            self.network.freeze(self.config.freeze_backbone or warming)
+            if not self.network.frozen:
+                self._embedded.clear()  # a backbone that learns makes them stale
+            torch.manual_seed(self.config.seed * 100_003 + epoch)
+            losses, right, seen = 0.0, 0, 0
+            rates = [group["lr"] for group in self.optimiser.param_groups]
+            batches = list(self._order(epoch))
+            for step, batch in enumerate(prefetch([partial(self._batch, epoch, b) for b in batches]), 1):
+                if stopped():
+                    yield Ended("stopped", state.best_epoch, max(0.0, state.best_accuracy))
+                    return
+                loss, correct = self._optimise(batch.to(self.device))
+                losses, right, seen = losses + loss * len(batch.labels), right + correct, seen + len(batch.labels)
+                yield Stepped(epoch, step, len(batches), loss)
+            accuracy, validation_loss = self._validate()
+            self.scheduler.step(validation_loss)
+            best = state.improves(accuracy, validation_loss)
+            state.epoch, state.stale = epoch, 0 if best else state.stale + 1
+            if best:
+                state.best_epoch, state.best_accuracy, state.best_loss = epoch, accuracy, validation_loss
+                checkpoint.save(self.folder / "best", self.network, self._card())
+            self._keep()
+            yield EpochEnded(
+                epoch=epoch, train_loss=losses / seen, train_accuracy=right / seen,
+                validation_loss=validation_loss, validation_accuracy=accuracy,
+                backbone_learning_rate=0.0 if self.network.frozen else rates[0], head_learning_rate=rates[1],
+                seconds=time.monotonic() - begun, frozen=self.network.frozen, best=best,
+            )  # fmt: skip
+        early = state.epoch < self.config.epochs
+        yield Ended("early stopping" if early else "epochs", state.best_epoch, state.best_accuracy)
+
+    def _order(self, epoch: int) -> Iterator[Sequence[int]]:
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.learn.clips))
+        size = self.config.batch_size
+        yield from (order[i : i + size].tolist() for i in range(0, len(order), size))
+
+    def _seed(self, epoch: int, index: int) -> int:
+        return int(np.random.SeedSequence((self.config.seed, epoch, index)).generate_state(1)[0] >> 1)
+
+    def _batch(self, epoch: int, indices: Sequence[int]) -> Batch:
+        """Pixels, or embeddings while the backbone is frozen. Runs in the prefetching thread."""
+        if not self.network.frozen:
+            return collate([self.learn.sample(i, seed=self._seed(epoch, i)) for i in indices])
+        windows = []
+        for i in indices:
+            at, embeddings = self._embeddings(i, epoch)
+            windows.append(embeddings[torch.from_numpy(self.learn.window(i, at, seed=self._seed(epoch, i)))])
+        return pack_embeddings(windows, [self.learn.labels[i] for i in indices])
+
+    def _embeddings(self, index: int, epoch: int) -> tuple[np.ndarray, Tensor]:
+        """A training clip's grid, encoded once by the frozen backbone in each of a few variations."""
+        view = epoch % VARIATIONS if self.config.freeze_backbone else 0
+        key = ("train", index, view)
+        if key not in self._embedded:
+            at, rgb = self.learn.varied(index, seed=self._seed(view, index))
+            self._embedded[key] = (at, self._encode(rgb))
+        return self._embedded[key]
+
+    @torch.no_grad()
+    def _encode(self, rgb: np.ndarray) -> Tensor:
+        """Embeddings float32 `(N, 512)` on the CPU of pictures uint8 `(N, 3, S, S)`."""
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(rgb)), ENCODE_AT_ONCE)
+        with self._autocast():
+            return torch.cat([self.network.encode(part.to(self.device)).float().cpu() for part in parts])
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def _logits(self, batch: Batch) -> Tensor:
+        packed = batch.packed
+        if packed.data.dtype == torch.uint8:
+            with self._autocast():
+                features = self.network.encode(packed.data)
+            packed = packed._replace(data=features.float())
+        # The LSTM stays in fp32: it costs next to nothing, and rounding adds up over its steps.
+        return self.network.classify(packed)
+
+    def _optimise(self, batch: Batch) -> tuple[float, int]:
+        """One step; gives the loss and how many clips were right."""
+        self.network.train()
+        logits = self._logits(batch)
+        loss = self.loss(logits, batch.labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimiser.step()
+        return float(loss.detach()), int((logits.detach().argmax(1) == batch.labels).sum())
+
+    @torch.inference_mode()
+    def _validate(self) -> tuple[float, float]:
+        """Accuracy and negative log-likelihood of the mean of each clip's windows."""
+        self.network.eval()
+        right, loss = 0, 0.0
+        for index, label in enumerate(self.check.labels):
+            key = ("validation", index, 0)
+            if (encoded := self._embedded.get(key)) is None:
+                rgb, where = self.check.frames(index)
+                encoded = (where, self._encode(rgb))
+                if self.network.frozen:
+                    self._embedded[key] = encoded
+            where, embeddings = encoded
+            batch = move(pack_embeddings([embeddings[torch.from_numpy(w)] for w in where]).packed, self.device)
+            probabilities = self.network.classify(batch).softmax(1).mean(0).cpu()
+            right += int(probabilities.argmax()) == label
+            loss -= math.log(max(float(probabilities[label]), 1e-9))
+        return right / len(self.check.labels), loss / len(self.check.labels)
+
+    def _class_weights(self) -> Tensor | None:
+        if not self.config.class_weights:
+            return None
+        counts = np.bincount(self.learn.labels, minlength=len(self.source.actions))
+        return torch.tensor(len(self.learn.labels) / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32).to(
+            self.device
+        )
+
+    def _card(self) -> checkpoint.Card:
+        root = self.source.root
+        return checkpoint.Card(
+            classes=self.source.actions,
+            clip=self.learn.spec,
+            network=self.config.network,
+            windows=self.config.windows,
+            weights=self.weights,
+            dataset=root.name,
+            fingerprint=self.source.fingerprint,
+            created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            epoch=self.progress.best_epoch,
+            scores={
+                "validation accuracy": self.progress.best_accuracy,
+                "validation loss": self.progress.best_loss,
+                "validation clips": len(self.check.clips),
+            },
+            split={
+                name: [os.path.relpath(clip.path, root) for clip in self.split.named(name)]
+                for name in ("train", "validation", "test")
+            },
+        )
+
+    def _keep(self) -> None:
+        state = self.progress
+        values = {name: getattr(state, name) for name in Progress.__slots__}
+        rest = {"progress": values, "scheduler": self.scheduler.state_dict()}
+        checkpoint.save_state(self.folder / "last", self.network, self.optimiser, rest)
+
+
+def best_device() -> torch.device:
+    """CUDA, Apple's MPS or the CPU, in this order."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _bf16_is_faster(network: ActionNetwork, device: torch.device, size: int, precision: str) -> bool:
+    """Whether training steps are faster in bf16 on this machine; measured, for about a second."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "mps":
+        return False
+    rgb = torch.zeros(16, 3, size, size, dtype=torch.uint8, device=device)
+    network.eval()  # or the zeros would move a fresh backbone's batch-norm statistics
+    best = {False: math.inf, True: math.inf}
+    for round_ in range(3):
+        for bf16 in best:
+            begun = time.perf_counter()
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                torch.autograd.backward(network.encode(rgb).float().sum())
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if round_:  # the first round only warms up
+                best[bf16] = min(best[bf16], time.perf_counter() - begun)
+    network.zero_grad(set_to_none=True)
+    return best[True] < best[False]
+
+
+def discard_state(folder: Path) -> None:
+    """Remove `last/` of a finished run: nothing will go on from it, and it is three times the weights."""
+    shutil.rmtree(folder / "last", ignore_errors=True)

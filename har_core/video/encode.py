@@ -1,0 +1,80 @@
+"""Writes H.264 that every browser plays."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import secrets
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from har_core.errors import VideoError
+from har_core.values import Rgb
+
+if TYPE_CHECKING:
+    import av
+
+_BT709, _BT601 = 1, 6  # ITU-T H.273 code points
+_LIMITED_RANGE = 1
+
+
+def write(path: Path, frames: Iterable[Rgb], *, frames_per_second: float) -> None:
+    """Write the frames as an H.264 mp4 (4:2:0, quality 23, index at the front), whole or not at all.
+
+    Args:
+        frames: uint8 `(H, W, 3)` RGB, all of one size, at least one; odd sizes get one more row or column.
+        frames_per_second: of the film, above 0.
+
+    Raises:
+        VideoError: no frames, frames that differ in size, or the file cannot be written.
+    """
+    if not (math.isfinite(frames_per_second) and frames_per_second > 0):
+        raise VideoError(f"A video needs more than 0 frames a second, but {path.name} was to have {frames_per_second}.")
+    rest = iter(frames)
+    first = next(rest, None)
+    if first is None:
+        raise VideoError(f"A video needs at least 1 frame, but {path.name} was to have none.")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _encode(part, itertools.chain([first], rest), first.shape, Fraction(frames_per_second).limit_denominator(1001))
+        part.replace(path)
+    except OSError as error:
+        raise VideoError(f"{path.name} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _encode(path: Path, frames: Iterable[Rgb], shape: tuple[int, ...], rate: Fraction) -> None:
+    import av
+
+    height, width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
+    # Browsers guess the colour matrix by the size; saying it makes all of them right.
+    matrix = _BT709 if height >= 720 else _BT601
+    with av.open(f"file:{path.absolute()}", "w", format="mp4", container_options={"movflags": "+faststart"}) as film:
+        stream = film.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.color_range, context.colorspace = _LIMITED_RANGE, matrix
+        context.color_primaries = context.color_trc = matrix
+        for number, rgb in enumerate(frames):
+            if rgb.shape != shape:
+                raise VideoError(f"All frames of a video have one size, but {rgb.shape} came after {shape}.")
+            film.mux(stream.encode(_encodable(rgb, matrix, number, rate)))
+        film.mux(stream.encode(None))
+
+
+def _encodable(rgb: Rgb, matrix: int, number: int, rate: Fraction) -> av.VideoFrame:
+    import av
+
+    even = np.pad(rgb, ((0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)), mode="edge")
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+    frame = frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range=_LIMITED_RANGE)
+    frame.pts, frame.time_base = number, 1 / rate
+    return frame
