@@ -132,8 +132,9 @@ class AugmentConfig(Config):
 class TrainConfig(Config):
     """One training run, complete: the same config on the same clips gives the same weights.
 
-    `clip` = None proposes window and frame rate from the lengths of the data set's clips.
-    `size` is used for that proposal. Learning rates are for AdamW.
+    `clip` = None proposes window and frame rate from the lengths of the data set's clips, at `size` pixels.
+    Learning rates are for AdamW. For up to `freeze_epochs` epochs (fewer once patience runs out) a
+    pretrained backbone is held while the new layers learn; these epochs take a second.
     """
 
     dataset: str = ""
@@ -151,7 +152,7 @@ class TrainConfig(Config):
     plateau_patience: int = 3
     plateau_factor: float = 0.3
     patience: int = 10
-    freeze_epochs: int = 5
+    freeze_epochs: int = 15
     freeze_backbone: bool = False
     class_weights: bool = False
     validation_fraction: float = 0.2

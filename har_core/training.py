@@ -54,6 +54,8 @@ class Progress:
     best_accuracy: float = -1.0
     best_loss: float = math.inf
     stale: int = 0
+    warming: bool = True
+    """The backbone is held while the new layers learn; set back for good once they are warm."""
 
     def improves(self, accuracy: float, loss: float) -> bool:
         """Whether this beats the best epoch: more clips right, or as many with a smaller loss."""
@@ -172,7 +174,8 @@ class Trainer:
             min_lr=[group["lr"] * 0.01 for group in groups],
         )
         self.loss = nn.CrossEntropyLoss(weight=self._class_weights(), label_smoothing=config.label_smoothing)
-        self.progress = Progress()
+        warm = self.network.pretrained and config.freeze_epochs > 0 and not config.freeze_backbone
+        self.progress = Progress(warming=warm)
         self._embedded: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
             self.scheduler.load_state_dict(kept["scheduler"])
@@ -197,10 +200,9 @@ class Trainer:
     def epochs(self, stopped: Stopped) -> Iterator[Event]:
         """The loop, read aloud."""
         state = self.progress
-        while state.epoch < self.config.epochs and state.stale < self.config.patience:
+        while state.epoch < self.config.epochs and (state.warming or state.stale < self.config.patience):
             epoch, begun = state.epoch + 1, time.monotonic()
-            warming = self.network.pretrained and epoch <= self.config.freeze_epochs
-            self.network.freeze(self.config.freeze_backbone or warming)
+            self.network.freeze(self.config.freeze_backbone or state.warming)
             if not self.network.frozen:
                 self._embedded.clear()  # a backbone that learns makes them stale
             torch.manual_seed(self.config.seed * 100_003 + epoch)
@@ -221,6 +223,9 @@ class Trainer:
             if best:
                 state.best_epoch, state.best_accuracy, state.best_loss = epoch, accuracy, validation_loss
                 checkpoint.save(self.folder / "best", self.network, self._card())
+            if state.warming and (epoch >= self.config.freeze_epochs or state.stale >= self.config.patience):
+                # What the held backbone can give is reached: patience begins anew with the backbone.
+                state.warming, state.stale = False, 0
             self._keep()
             yield EpochEnded(
                 epoch=epoch, train_loss=losses / seen, train_accuracy=right / seen,

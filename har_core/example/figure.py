@@ -1,7 +1,7 @@
 """The body: who it is (build, clothes, hair) and which solids it is made of in a pose."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ SKINS = ((0.80, 0.53, 0.40), (0.68, 0.41, 0.28), (0.50, 0.28, 0.17), (0.30, 0.15
 HAIR_COLOURS = ((0.035, 0.025, 0.02), (0.10, 0.05, 0.025), (0.26, 0.12, 0.04), (0.55, 0.36, 0.13), (0.34, 0.08, 0.03),
                 (0.40, 0.40, 0.42))  # fmt: skip
 SHIRTS = ((0.78, 0.16, 0.12), (0.02, 0.30, 0.33), (0.85, 0.48, 0.05), (0.05, 0.10, 0.34), (0.22, 0.40, 0.24),
-          (0.48, 0.33, 0.62), (0.80, 0.77, 0.70), (0.16, 0.42, 0.74), (0.72, 0.27, 0.36), (0.03, 0.20, 0.10))  # fmt: skip
+          (0.48, 0.33, 0.62), (0.80, 0.77, 0.70), (0.16, 0.42, 0.74), (0.72, 0.27, 0.36), (0.1, 0.2, 0.1))  # fmt: skip
 TROUSERS = ((0.05, 0.09, 0.20), (0.035, 0.036, 0.045), (0.42, 0.30, 0.17), (0.11, 0.12, 0.13), (0.09, 0.11, 0.05),
             (0.16, 0.25, 0.42), (0.19, 0.035, 0.06))  # fmt: skip
 SHOES = ((0.75, 0.75, 0.75), (0.55, 0.06, 0.05), (0.04, 0.04, 0.05), (0.33, 0.17, 0.07), (0.05, 0.20, 0.42))
@@ -46,15 +46,17 @@ class Actor:
         hair = HAIRS[number % len(HAIRS)]
         shirt = SHIRTS[(number * 3) % len(SHIRTS)]
         light = sum(shirt) > 0.9
+        skin = (number * 2 + int(random.integers(2))) % len(SKINS)
+        hair_colours = HAIR_COLOURS if skin < 2 else HAIR_COLOURS[:2]
         return Actor(
             height=float(random.uniform(1.58, 1.92)),
             thickness=float(random.uniform(0.9, 1.22)),
             shoulders=float(random.uniform(0.92, 1.1)),
-            skin=SKINS[(number * 2 + int(random.integers(2))) % len(SKINS)],
+            skin=SKINS[skin],
             hair=hair,
-            hair_colour=HAIR_COLOURS[int(random.integers(len(HAIR_COLOURS)))],
+            hair_colour=hair_colours[int(random.integers(len(hair_colours)))],
             shirt=shirt,
-            stripe=((0.05, 0.08, 0.2) if light else (0.82, 0.80, 0.76)) if random.random() < 0.35 else None,
+            stripe=((0.05, 0.08, 0.2) if light else (0.82, 0.80, 0.76)) if number % 3 == 1 else None,
             long_sleeves=bool(random.random() < 0.45),
             trousers=TROUSERS[(number * 2 + int(random.integers(2))) % len(TROUSERS)],
             long_legs=bool(random.random() < 0.7),
@@ -85,21 +87,20 @@ class Body:
 
     def solids(self, pose: Pose, place: Vector, yaw: float) -> list[Solid]:
         """The figure in a pose, standing at `place` on the floor (metres), turned by `yaw` radians."""
-        whole = rotation(yaw=yaw)
-        scaled = [
-            Solid(
-                place + whole @ solid.start * self.actor.height,
-                place + whole @ solid.stop * self.actor.height,
-                solid.radius * self.actor.height,
-                solid.end_radius * self.actor.height,
-                solid.material,
-                None if solid.axes is None else solid.axes @ whole.T,
-                solid.scale,
-                solid.soft,
+        whole, height = rotation(yaw=yaw), self.actor.height
+        parts = list(self._parts(pose))
+        ends = place + np.array([part.points for part in parts]) @ (whole.T * height)
+        return [
+            replace(
+                part,
+                start=start,
+                stop=stop,
+                radius=part.radius * height,
+                end_radius=part.end_radius * height,
+                axes=None if part.axes is None else part.axes @ whole.T,
             )
-            for solid in self._parts(pose)
+            for part, (start, stop) in zip(parts, ends, strict=True)
         ]
-        return scaled
 
     def _parts(self, pose: Pose) -> Iterator[Solid]:
         hips = rotation(*pose.hips)
@@ -117,7 +118,9 @@ class Body:
         neck = waist + chest @ [0, 0.222, -0.004]
         head = chest @ rotation(*(pose.head - 0.45 * pose.chest * [1, 1, 1]))
         middle = neck + (chest @ [0, 0.5, 0.04] + head @ [0, 0.5, 0.08]) * 0.098
-        yield self._limb(neck - chest @ [0, 0.012, 0], middle - head @ [0, 0.02, 0], 0.031 * thick**0.5, 0.028, self.skin)
+        yield self._limb(
+            neck - chest @ [0, 0.012, 0], middle - head @ [0, 0.02, 0], 0.031 * thick**0.5, 0.028, self.skin
+        )
         yield from self._head(middle, head)
 
     def _limb(self, a: Vector, b: Vector, ra: float, rb: float, material: Material) -> Solid:
@@ -135,13 +138,15 @@ class Body:
                     0.090 * (0.5 * wide + 0.5 * thick), self.shirt, chest.T, flat)  # fmt: skip
         top = waist + chest @ [0, 0.190, -0.004]
         for sign in (1.0, -1.0):
-            yield Solid(top + chest @ [0, 0.018, 0], top + chest @ [sign * 0.098 * wide, 0.0, 0], 0.040, 0.040 * thick**0.5,
-                        self.plain, soft=0.03)  # fmt: skip
+            ends = top + chest @ [0, 0.018, 0], top + chest @ [sign * 0.098 * wide, 0.0, 0]
+            yield Solid(*ends, 0.040, 0.040 * thick**0.5, self.plain, soft=0.03)
 
     def _leg(self, hip: Vector, ankle: Vector, heel: float, yaw: float) -> Iterator[Solid]:
         thick = self.actor.thickness
         foot = rotation(yaw=yaw) @ rotation(pitch=heel)
-        ankle = ankle + [0, 0.075 * np.sin(heel), 0.03 * (1 - np.cos(heel))]  # it turns about the ball of the foot
+        ankle = ankle + np.array(
+            [0, 0.075 * np.sin(heel), 0.03 * (1 - np.cos(heel))]
+        )  # it turns about the ball of the foot
         ahead = rotation(yaw=yaw) @ [0, 0, 1.0]
         knee, ankle = _bend(hip, ankle, 0.242, 0.238, ahead)
         loose = 1.12 if self.actor.long_legs else 1.0
@@ -162,8 +167,8 @@ class Body:
         yield Solid(back, ball, 0.025, 0.0235, self.shoes, foot.T, low)
         yield self._limb(ankle, ankle + foot @ [0, -0.014, 0.06], 0.024, 0.019, self.shoes)
         drop = foot @ [0, -0.0135, 0]
-        yield Solid(back + drop, ball + drop + foot @ [0, 0.002, 0.003], 0.026, 0.0245, self.sole, foot.T, (1.0, 0.34, 1.0),
-                    soft=0.003)  # fmt: skip
+        ends = back + drop, ball + drop + foot @ [0, 0.002, 0.003]
+        yield Solid(*ends, 0.026, 0.0245, self.sole, foot.T, (1.0, 0.34, 1.0), soft=0.003)
 
     def _arm(
         self, shoulder: Vector, bones: tuple[Vector, Vector], chest: Matrix, sign: float, fist: bool
@@ -194,7 +199,9 @@ class Body:
             knuckles = wrist + ahead * 0.028
             yield Solid(wrist, knuckles, 0.019, 0.0275, self.skin)
             yield Solid(knuckles + axes[0] * 0.010, knuckles - axes[0] * 0.010, 0.025, 0.025, self.skin)
-            yield Solid(knuckles + palm * 0.022, knuckles + palm * 0.02 + ahead * 0.012, 0.010, 0.009, self.skin, soft=0.004)
+            yield Solid(
+                knuckles + palm * 0.022, knuckles + palm * 0.02 + ahead * 0.012, 0.010, 0.009, self.skin, soft=0.004
+            )
             return
         middle = wrist + ahead * 0.030
         yield Solid(wrist, middle, 0.0175, 0.024, self.skin, axes, (1.0, 1.0, 0.52))
@@ -215,8 +222,8 @@ class Body:
 
         def bar(a: tuple[float, float, float], b: tuple[float, float, float], ra: float, rb: float,
                 material: Material, *, soft: float = 0.001) -> Solid:  # fmt: skip
-            ends = (middle + turn @ np.array(p) * size for p in (a, b))
-            return Solid(*ends, ra * size, rb * size, material, soft=soft)
+            start, stop = middle + turn @ np.array(a) * size, middle + turn @ np.array(b) * size
+            return Solid(start, stop, ra * size, rb * size, material, soft=soft)
 
         yield ball((0, 0.18, -0.04), 1.0, self.skin, scale=(0.84, 0.98, 0.98), soft=0.012)
         yield Solid(middle + turn @ [0, -0.10 * size, 0.16 * size], middle + turn @ [0, -0.66 * size, 0.30 * size],
@@ -225,10 +232,11 @@ class Body:
             yield ball((sign * 0.84, -0.04, -0.04), 0.19, self.skin, scale=(0.5, 1.1, 0.8), soft=0.004)
             yield ball((sign * 0.30, 0.07, 0.80), 0.165, self.white, scale=(1.15, 0.80, 0.8))
             yield ball((sign * 0.29, 0.065, 0.905), 0.095, self.eye)
-            yield bar((sign * 0.15, 0.32, 0.93), (sign * 0.46, 0.34, 0.80), 0.052, 0.040, self.hair)
+            yield bar((sign * 0.15, 0.37, 0.915), (sign * 0.46, 0.33, 0.80), 0.048, 0.038, self.hair)
         yield bar((0, 0.06, 0.92), (0, -0.20, 1.03), 0.085, 0.135, self.skin, soft=0.006)
+        yield bar((-0.12, -0.52, 0.865), (0.12, -0.52, 0.865), 0.055, 0.055, self.lips)
         for sign in (1.0, -1.0):
-            yield bar((0, -0.50, 0.885), (sign * 0.25, -0.43, 0.80), 0.052, 0.035, self.lips)
+            yield bar((sign * 0.12, -0.52, 0.865), (sign * 0.29, -0.43, 0.79), 0.055, 0.035, self.lips)
         if self.actor.beard:
             yield Solid(middle + turn @ [0, -0.36 * size, 0.20 * size], middle + turn @ [0, -0.72 * size, 0.34 * size],
                         0.66 * size, 0.46 * size, self.hair, turn.T, (1.0, 1.0, 0.97), soft=0.004)  # fmt: skip
@@ -239,8 +247,8 @@ class Body:
                 hat = Material(self.actor.trousers if sum(self.actor.shirt) > 1.2 else self.actor.shirt)
                 yield ball((0, 0.16, -0.16), 1.0, self.hair, scale=(0.90, 0.9, 0.93))
                 yield ball((0, 0.46, -0.08), 1.0, hat, scale=(0.93, 0.78, 1.02))
-                yield Solid(middle + turn @ [0, 0.50 * size, 0.55 * size], middle + turn @ [0, 0.42 * size, 1.12 * size],
-                            0.72 * size, 0.60 * size, hat, turn.T, (1.0, 0.10, 0.8), soft=0.002)  # fmt: skip
+                brim = middle + turn @ [0, 0.50 * size, 0.55 * size], middle + turn @ [0, 0.42 * size, 1.12 * size]
+                yield Solid(*brim, 0.72 * size, 0.60 * size, hat, turn.T, (1.0, 0.10, 0.8), soft=0.002)
                 return
             case "curls":
                 for number in range(26):

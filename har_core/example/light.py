@@ -7,11 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from har_core.example.solids import Canvas, Colour, Matrix, Plane, Solid, Vector
+from har_core.example.solids import Box, Canvas, Colour, Matrix, Plane, Solid, Vector
 from har_core.values import Rgb
-
-FLOOR_PIXELS = 56
-"""Pixels a metre of the maps that hold shadows on the floor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,15 +69,15 @@ def _openness(canvas: Canvas) -> Plane:
     small = (max(1, width // 3), max(1, height // 3))
     held = (canvas.shape >= 0).astype(np.float32).reshape(height, width)
     depth = np.where(held > 0, canvas.depth.reshape(height, width), 0)
-    held, depth = (cv2.resize(plane, small, interpolation=cv2.INTER_AREA) for plane in (held, depth))
+    held, depth = (resized(plane, small) for plane in (held, depth))
     mean = depth / np.maximum(held, 1e-3)
     middle = float(depth.sum() / max(1.0, float(held.sum())))
     openness = np.ones(depth.shape, np.float32)
     for metres, strength in ((0.045, 0.3), (0.13, 0.25)):
         sigma = max(0.6, metres * canvas.camera.focal / max(middle, 0.5) / 3)
-        around = cv2.GaussianBlur(depth, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(held, (0, 0), sigma), 1e-3)
+        around = blurred(depth, sigma) / np.maximum(blurred(held, sigma), 1e-3)
         openness -= strength * np.clip((mean - around) / (1.5 * metres), 0, 1)
-    return np.asarray(cv2.resize(openness, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return resized(openness, (width, height))
 
 
 def cast(canvas: Canvas, blockers: Sequence[tuple[int, Solid]], light: Light, *, step: int = 2) -> Plane:
@@ -117,71 +114,90 @@ def cast(canvas: Canvas, blockers: Sequence[tuple[int, Solid]], light: Light, *,
         near = np.clip((far - radius) / 0.05, 0, 1)  # what touches is left to `_openness`
         passed *= 1 - (1 - light_left * light_left * (3 - 2 * light_left)) * near * (own != number)
     arrives[rows, columns] = passed
-    arrives = cv2.GaussianBlur(arrives, (0, 0), 0.9)
-    return np.asarray(cv2.resize(arrives, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return resized(blurred(arrives, 0.9), (width, height))
 
 
 @dataclass(frozen=True, slots=True)
 class FloorMap:
-    """Where a map of shadows lies on the floor: its far left corner (x, z) and side, in metres."""
+    """Where a square map of shadows lies on the floor: its far left corner (x, z) and its side, in metres."""
 
     left: float
     far: float
     side: float
+    pixels: int = 56
+    """Pixels a metre."""
 
     @property
     def to_floor(self) -> Matrix:
         """Map pixels to floor metres (x, z, 1)."""
-        return np.array([[1 / FLOOR_PIXELS, 0, self.left], [0, 1 / FLOOR_PIXELS, self.far], [0, 0, 1.0]])
+        return np.array([[1 / self.pixels, 0, self.left], [0, 1 / self.pixels, self.far], [0, 0, 1.0]])
 
-    def shadow(self, solids: Sequence[Solid], light: Light) -> Plane:
-        """How dark the floor lies in the shadow of `solids`, 0 to 1, square: sharp below what is near, soft else."""
-        number = round(self.side * FLOOR_PIXELS)
-        dark = np.zeros((number, number), np.float32)
-        for low, high, blur in ((-1.0, 0.35, 1.6), (0.35, 0.9, 3.5), (0.9, 9.0, 6.5)):
-            layer = np.zeros((number, number), np.uint8)
-            for solid in solids:
-                if low <= (solid.start[1] + solid.stop[1]) / 2 < high:
-                    self._drop(layer, solid, light)
+    def shadow(self, shapes: Sequence[Solid | Box], light: Light) -> Plane:
+        """How dark the floor lies in the shadow of `shapes`, 0 to 1: sharp under what is near, soft under the rest."""
+        dark: Plane = np.zeros(self._empty().shape, np.float32)
+        for low, high, blur in ((-1.0, 0.35, 0.028), (0.35, 0.9, 0.06), (0.9, 9.0, 0.11)):
+            layer = self._empty()
+            for shape in shapes:
+                if low <= shape.points[:, 1].mean() < high:
+                    self._drop(layer, shape, light.towards)
             if layer.any():
-                soft = cv2.GaussianBlur(layer, (0, 0), blur).astype(np.float32) / 255
+                soft = blurred(layer, blur * self.pixels) / 255
                 dark = 1 - (1 - dark) * (1 - soft)
         return dark
 
-    def contact(self, solids: Sequence[Solid]) -> Plane:
-        """The dim patch under what stands on or close above the floor, 0 to 1, square; it needs no lamp."""
-        number = round(self.side * FLOOR_PIXELS)
-        layer = np.zeros((number, number), np.float32)
-        above = Light(np.array([0, 1.0, 0]), (0, 0, 0), (0, 0, 0), (0, 0, 0))
-        for solid in solids:
-            height = float(min(solid.start[1] - solid.radius, solid.stop[1] - solid.end_radius))
-            if height < 0.3:
-                spot = np.zeros((number, number), np.uint8)
-                self._drop(spot, solid, above)
-                np.maximum(layer, spot * np.float32(np.exp(-max(0.0, height) / 0.07) / 255), out=layer)
-        return np.asarray(cv2.GaussianBlur(layer, (0, 0), 2.2), np.float32)
+    def contact(self, shapes: Sequence[Solid | Box]) -> Plane:
+        """The dim patch under what stands on the floor or close above it, 0 to 1; it needs no lamp."""
+        layer = self._empty()
+        heights = [max(0.0, float((shape.points[:, 1] - shape.reach).min())) for shape in shapes]
+        for index in np.argsort(heights)[::-1]:  # the lowest last: the darkest wins
+            if heights[index] < 0.3:
+                self._drop(layer, shapes[index], np.array([0.0, 1.0, 0.0]), 255 * np.exp(-heights[index] / 0.07))
+        return blurred(layer, 0.04 * self.pixels) / 255
 
-    def _drop(self, layer: NDArray[np.uint8], solid: Solid, light: Light) -> None:
-        """Draw the shadow of one solid: the line between the feet of its ends, along the light."""
-        ends = np.stack([solid.start, solid.stop])
-        feet = ends - ends[:, 1:2] * (light.towards / light.towards[1])
-        pixels = (feet[:, [0, 2]] - [self.left, self.far]) * FLOOR_PIXELS
+    def _empty(self) -> NDArray[np.uint8]:
+        number = round(self.side * self.pixels)
+        return np.zeros((number, number), np.uint8)
+
+    def _drop(self, layer: NDArray[np.uint8], shape: Solid | Box, towards: Vector, value: float = 255) -> None:
+        """Draw where the shadow of one shape falls: its outline, moved to the floor along the light."""
+        ends = shape.points
+        feet = ends - ends[:, 1:2] * (towards / towards[1])
+        pixels = (feet[:, [0, 2]] - [self.left, self.far]) * self.pixels
         if np.any(np.abs(pixels) > 2000):
             return
-        points = np.round(pixels * 16).astype(int)
-        width = max(1, round((solid.radius + solid.end_radius) * min(1.0, sum(solid.scale) / 3) * FLOOR_PIXELS))
-        cv2.line(layer, points[0].tolist(), points[1].tolist(), 255, width, cv2.LINE_AA, 4)
+        points = np.round(pixels * 16).astype(np.int32)
+        if isinstance(shape, Box):
+            cv2.fillConvexPoly(layer, cv2.convexHull(points), value, cv2.LINE_AA, 4)
+            return
+        width = max(1, round((shape.radius + shape.end_radius) * min(1.0, sum(shape.scale) / 3) * self.pixels))
+        cv2.line(layer, points[0].tolist(), points[1].tolist(), value, width, cv2.LINE_AA, 4)
 
 
-_CURVE = (255 * np.clip(np.linspace(0, 1, 4096), 0, 1) ** (1 / 2.2)).astype(np.float32)
+_TONES = np.linspace(0, 1, 4096) ** (1 / 2.2)
+_CURVE = (255 * (_TONES - 0.03 * np.sin(2 * np.pi * _TONES))).astype(np.float32)
+"""Linear light in 4096 steps to picture values: the gamma of a screen and a little contrast."""
+
+
+def blurred(picture: Plane | NDArray[np.uint8], sigma: float) -> Plane:
+    """The picture out of focus, float32; `sigma` in pixels."""
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
+
+
+def resized(picture: Plane, size_wh: tuple[int, int]) -> Plane:
+    """The picture in another size, float32: reduced by area, enlarged linearly."""
+    smaller = size_wh[0] < picture.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=how), np.float32)
 
 
 def develop(linear: Plane) -> Plane:
-    """Linear light to picture values in [0, 255], float32: bright parts roll off instead of clipping."""
-    rolled = linear * (1 + linear * 0.12) / (1 + linear * 0.36)
-    return _CURVE[np.clip(rolled * 4095, 0, 4095).astype(np.int32)]
+    """Linear light `(..., 3)` to picture values in [0, 255], float32: bright parts roll off instead of clipping."""
+    grey = linear @ np.array([0.21, 0.72, 0.07], np.float32)
+    vivid = np.maximum(linear + 0.14 * (linear - grey[..., None]), 0)
+    rolled = vivid * (1 + vivid * 0.12) / (1 + vivid * 0.34)
+    return np.asarray(_CURVE[np.minimum(rolled * 4095, 4095).astype(np.int32)])
 
 
 def as_pixels(picture: Plane) -> Rgb:
     """Values in [0, 255], rounded to uint8."""
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture + 0.5, 0, 255), np.uint8)

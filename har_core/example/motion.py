@@ -38,7 +38,7 @@ class Pose:
 
     def mirrored(self) -> "Pose":
         """The same with left and right exchanged."""
-        flip, turn = np.array([-1.0, 1, 1]), np.array([1.0, -1, -1])
+        flip, turn = _vector(-1.0, 1, 1), _vector(1.0, -1, -1)
         return replace(
             self,
             pelvis=self.pelvis * flip,
@@ -78,6 +78,10 @@ def pose(action: str, at: float, manner: Manner, *, seconds: float) -> Pose:
     return shown.mirrored() if manner.mirrored else shown
 
 
+def _vector(x: float, y: float, z: float) -> Vector:
+    return np.array([x, y, z], dtype=float)
+
+
 def _sides(left: tuple[float, float, float], right: tuple[float, float, float] | None = None) -> Matrix:
     """Two vectors, left and right; one alone is mirrored for the right."""
     return np.array([left, right or (-left[0], left[1], left[2])], dtype=float)
@@ -93,10 +97,10 @@ def _standing(at: float, manner: Manner) -> Pose:
     breath = np.sin(1.7 * at + 6 * manner.phase)
     sway = np.sin(0.9 * at + 9 * manner.habit)
     return Pose(
-        pelvis=np.array([0.004 * sway, 0.528, 0.0]),
-        hips=np.array([0.0, 0.03 * sway, 0.0]),
-        chest=np.array([0.02 + 0.012 * breath, 0.02 * sway, 0.01 * sway]),
-        head=np.array([0.02 - 0.01 * breath, 0.12 * sway, 0.03 * sway]),
+        pelvis=_vector(0.004 * sway, 0.528, 0.0),
+        hips=_vector(0.0, 0.03 * sway, 0.0),
+        chest=_vector(0.02 + 0.012 * breath, 0.02 * sway, 0.01 * sway),
+        head=_vector(0.02 - 0.01 * breath, 0.12 * sway, 0.03 * sway),
         upper_arms=_sides((0.2, -1, 0.0)),
         forearms=_sides((0.06, -1, 0.24)),
         ankles=_sides((0.062, 0.042, 0.0)),
@@ -113,15 +117,15 @@ def _wave(at: float, manner: Manner, seconds: float) -> Pose:
     lean = 0.16 + 0.52 * manner.reach * swing
     lift = -0.15 + 0.55 * manner.habit
     upper, fore = rest.upper_arms.copy(), rest.forearms.copy()
-    upper[0] += raised * (np.array([0.95, lift + 0.06 * swing, 0.22]) - upper[0])
-    fore[0] += raised * (np.array([np.sin(lean), np.cos(lean), 0.16]) - fore[0])
+    upper[0] += raised * (_vector(0.95, lift + 0.06 * swing, 0.22) - upper[0])
+    fore[0] += raised * (_vector(np.sin(lean), np.cos(lean), 0.16) - fore[0])
     if 0.35 < manner.habit < 0.7:  # the other hand on the hip
         upper[1], fore[1] = (-0.72, -0.72, -0.12), (0.8, -0.42, 0.46)
     return replace(
         rest,
-        chest=rest.chest + [0, -0.08 * raised, raised * (0.05 + 0.025 * swing)],
-        head=rest.head + [0, 0.1 * raised, raised * (-0.1 + 0.03 * swing)],
-        pelvis=rest.pelvis + [-0.012 * raised, 0, 0],
+        chest=rest.chest + _vector(0, -0.08 * raised, raised * (0.05 + 0.025 * swing)),
+        head=rest.head + _vector(0, 0.1 * raised, raised * (-0.1 + 0.03 * swing)),
+        pelvis=rest.pelvis + _vector(-0.012 * raised, 0, 0),
         upper_arms=upper,
         forearms=fore,
     )
@@ -139,9 +143,9 @@ def _jumping_jack(at: float, manner: Manner, seconds: float) -> Pose:
     spread = 0.045 + 0.135 * manner.reach * opened
     return replace(
         _standing(at, manner),
-        pelvis=np.array([0, 0.528 - give + lift - 0.55 * spread**2, 0]),
-        chest=np.array([0.04 + 0.10 * (1 - air), 0.0, 0.0]),
-        head=np.array([0.05 - 0.1 * trailing, 0.0, 0.0]),
+        pelvis=_vector(0, 0.528 - give + lift - 0.55 * spread**2, 0),
+        chest=_vector(0.04 + 0.10 * (1 - air), 0.0, 0.0),
+        head=_vector(0.05 - 0.1 * trailing, 0.0, 0.0),
         upper_arms=_sides((float(np.sin(angle)), float(-np.cos(angle)), 0.10)),
         forearms=_sides((float(np.sin(after)), float(-np.cos(after)), 0.16)),
         ankles=_sides((spread, 0.042 + lift * 0.92, -0.01)),
@@ -150,8 +154,8 @@ def _jumping_jack(at: float, manner: Manner, seconds: float) -> Pose:
     )
 
 
-_GUARD = (np.array([0.34, -0.86, 0.42]), np.array([-0.26, 0.9, 0.40]))
-_BLOW = (np.array([-0.16, 0.0, 1.0]), np.array([-0.14, 0.03, 1.0]))
+_GUARD = (_vector(0.30, -0.88, 0.40), _vector(-0.46, 0.92, 0.34))
+_BLOW = (_vector(-0.16, 0.22, 1.0), _vector(-0.14, 0.30, 1.0))
 
 
 def _punch(at: float, manner: Manner, seconds: float) -> Pose:
@@ -166,10 +170,10 @@ def _punch(at: float, manner: Manner, seconds: float) -> Pose:
     twist = 0.30 - 0.42 * blows[0] * 0.9 + 0.75 * blows[1]  # the left foot stands ahead
     return replace(
         _standing(at, manner),
-        pelvis=np.array([0.012 * bob, 0.472 + 0.008 * np.cos(2 * np.pi * beat), 0.01 + 0.03 * out]),
+        pelvis=_vector(0.012 * bob, 0.472 + 0.008 * np.cos(2 * np.pi * beat), 0.01 + 0.03 * out),
         hips=np.array([0.06, -0.30 + 0.22 * blows[1], 0.0]),
-        chest=np.array([0.16 + 0.08 * out, -0.42 + twist, 0.03 * bob]),
-        head=np.array([0.02, 0.30 - 0.5 * twist, 0.04 * bob]),
+        chest=_vector(0.16 + 0.08 * out, -0.42 + twist, 0.03 * bob),
+        head=_vector(0.02, 0.30 - 0.5 * twist, 0.04 * bob),
         upper_arms=(_GUARD[0] + weight * (_BLOW[0] - _GUARD[0])) * mirror,
         forearms=(_GUARD[1] + weight * (_BLOW[1] - _GUARD[1])) * mirror,
         ankles=np.array([[0.075, 0.042, 0.105], [-0.085, 0.042 + 0.02 * blows[1], -0.105]]),
@@ -191,11 +195,11 @@ def _seated(down: float, at: float, manner: Manner) -> Pose:
     return replace(
         rest,
         pelvis=pelvis,
-        hips=rest.hips + [0.5 * over, 0, 0],
-        chest=rest.chest + [(0.78 + 0.15 * manner.reach) * over + 0.05 * down, 0, 0],
-        head=rest.head + [-0.55 * over, 0, 0],
-        upper_arms=upper + over * np.array([0, 0.18, 0.42]),
-        forearms=fore + over * np.array([0, 0.15, 0.2]),
+        hips=rest.hips + _vector(0.5 * over, 0, 0),
+        chest=rest.chest + _vector((0.78 + 0.15 * manner.reach) * over + 0.05 * down, 0, 0),
+        head=rest.head + _vector(-0.55 * over, 0, 0),
+        upper_arms=upper + over * _vector(0, 0.18, 0.42),
+        forearms=fore + over * _vector(0, 0.15, 0.2),
         ankles=_sides((0.075, 0.042, 0.0)),
     )
 

@@ -5,16 +5,16 @@ that has a shape, the figure and the furniture, is a `Solid` or a `Box`. Both ar
 camera's rays, so perspective, overlap and foreshortened limbs need no further thought.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
 """A float picture or a list of pixels of one: `(H, W)`, `(H, W, 3)`, `(N,)` or `(N, 3)`."""
 
 Colour = tuple[float, float, float]
@@ -22,7 +22,7 @@ Colour = tuple[float, float, float]
 
 
 def rotation(pitch: float = 0.0, yaw: float = 0.0, roll: float = 0.0) -> Matrix:
-    """Turns, in radians, about x, then y, then z: roll first, then pitch, then yaw. Positive pitch nods forward (+z)."""
+    """A turn in radians: roll about z first, then pitch about x (positive nods towards +z), then yaw about y."""
     (sp, cp), (sy, cy), (sr, cr) = ((np.sin(a), np.cos(a)) for a in (pitch, yaw, roll))
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -70,7 +70,8 @@ class Camera:
 
     def from_floor(self) -> Matrix:
         """The homography from floor metres (x, z, 1) to pixels."""
-        return self.intrinsics @ self.turn @ np.stack([[1.0, 0, 0], [0, 0, 1.0], -self.position], axis=1)
+        floor = np.stack([[1.0, 0, 0], [0, 0, 1.0], -self.position], axis=1)
+        return cast(Matrix, self.intrinsics @ self.turn @ floor)
 
     def from_view(self, other: "Camera") -> Matrix:
         """The homography from the pixels of `other`, a camera at the same place, to the pixels of this one."""
@@ -104,21 +105,19 @@ class Hit(NamedTuple):
     along: Plane
 
 
-Window = tuple[int, int, int, int]
-"""A rectangle of pixels: x0, y0, x1, y1."""
-
-
-def window(camera: Camera, points: Matrix, reach: Vector) -> Window | None:
-    """The part of the picture that balls of radius `reach` `(N,)` at `points` `(N, 3)` can cover, or None."""
+def windows(camera: Camera, shapes: Sequence["Solid | Box"]) -> NDArray[np.intp]:
+    """The part of the picture that each shape can cover: x0, y0, x1, y1 `(N, 4)`; empty for one at the lens."""
+    points = np.concatenate([shape.points for shape in shapes])
+    reach = np.concatenate([shape.reach for shape in shapes])
+    first = np.cumsum([0] + [len(shape.points) for shape in shapes[:-1]])
     seen = (points - camera.position) @ camera.turn.T
-    depth = seen[:, 2] - reach
-    if np.any(depth < 0.1):  # at or behind the lens
-        return None
-    middle = seen[:, :2] * (camera.focal / seen[:, 2:])
-    spread = (reach * camera.focal / depth * 1.06 + 1.5)[:, None]
-    low = np.floor((middle - spread).min(0) + camera.middle).astype(int).clip(0, camera.size_wh)
-    high = np.ceil((middle + spread).max(0) + camera.middle).astype(int).clip(0, camera.size_wh)
-    return None if np.any(high <= low) else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    nearest = np.maximum(seen[:, 2] - reach, 0.1)
+    middle = seen[:, :2] * (camera.focal / np.maximum(seen[:, 2:], 0.1)) + camera.middle
+    spread = (reach * camera.focal / nearest * 1.06 + 1.5)[:, None]
+    low = np.minimum.reduceat(middle - spread, first).clip(0, camera.size_wh)
+    high = np.maximum.reduceat(middle + spread, first).clip(0, camera.size_wh)
+    high[np.minimum.reduceat(seen[:, 2] - reach, first) < 0.1] = 0
+    return np.concatenate([np.floor(low), np.ceil(high)], axis=1).astype(np.intp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,71 +136,90 @@ class Solid:
     axes: Matrix | None = None
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     soft: float = 0.012
+    points: Matrix = field(init=False)
+    """Both ends, `(2, 3)`."""
+    reach: Vector = field(init=False)
+    """How far the surface is at most from each of `points`, `(2,)`."""
 
-    @property
-    def reach(self) -> tuple[float, float]:
-        """The largest distance of the surface from `start` and from `stop`."""
+    def __post_init__(self) -> None:
         most = max(self.scale)
-        return self.radius * most, self.end_radius * most
+        object.__setattr__(self, "points", np.array([self.start, self.stop]))
+        object.__setattr__(self, "reach", np.array([self.radius * most, self.end_radius * most]))
 
-    def hit(self, camera: Camera, rays: tuple[Plane, Plane]) -> Hit | None:
-        """Where and how the camera's `rays` meet it first, or None. After I. Quilez' ray-round cone intersection."""
-        covered = window(camera, np.stack([self.start, self.stop]), np.array(self.reach))
-        if covered is None:
-            return None
+    def hit(self, camera: Camera, rays: tuple[Plane, Plane], covered: Sequence[int]) -> Hit | None:
+        """Where and how the camera's `rays` in the window `covered` meet it first, or None.
+
+        After I. Quilez' intersection of a ray and a round cone.
+        """
         x0, y0, x1, y1 = covered
         u, v = rays[0][:, x0:x1], rays[1][y0:y1]
-        stretch = np.eye(3) if self.axes is None else self.axes / np.array(self.scale)[:, None]
-        local = stretch @ camera.turn.T
-        a, b = stretch @ (self.start - camera.position), stretch @ (self.stop - camera.position)
-        gram = local.T @ local  # |ray|^2 in the stretched space, as a quadratic form in (u, v, 1)
-        square = (gram[0, 0] * u + 2 * gram[0, 2]) * u + (gram[1, 1] * v + 2 * gram[1, 2]) * v + gram[2, 2]
-        if self.axes is not None:
-            square = square + 2 * gram[0, 1] * u * v
-        ra, rb, ba = self.radius, self.end_radius, b - a
-        m0, rr = float(ba @ ba), ra - rb
-        is_ball = m0 - rr * rr < 1e-9
-        if is_ball and rb > ra:
-            a, ra = b, rb
-        ta = _linear(local.T @ a, u, v)  # ray . a
-        inside_a = ta * ta - square * (a @ a - ra * ra)
+        if self.radius < 0.03:  # a finger's outline is a small difference of large numbers
+            u, v = u.astype(np.float64), v.astype(np.float64)
+        # Camera space, or where the solid is stretched, a space in which it is round.
+        local = None if self.axes is None else (self.axes / np.array(self.scale)[:, None]) @ camera.turn.T
+        a, b = (self.points - camera.position) @ camera.turn.T
+        square: Plane = u * u + (v * v + 1)  # |ray|^2
+        if local is not None:
+            a, b = local @ a, local @ b
+            square = _quadratic(local.T @ local, u, v)
+        ra, rb = self.radius, self.end_radius
+        ba, rr = b - a, ra - rb
+        m0 = float(ba @ ba)
         d2 = m0 - rr * rr
-        if is_ball:
+        if d2 < 1e-9 and rb > ra:
+            a, ra = b, rb
+        aa = float(a @ a)
+        ta = _linear(a if local is None else a @ local, u, v)  # ray . a
+        inside_a = ta * ta - (aa - ra * ra) * square
+        if d2 < 1e-9:  # one ball holds the other
             chosen = np.flatnonzero(inside_a > 0)
-            depth = (np.take(ta, chosen) - np.sqrt(np.take(inside_a, chosen))) / np.take(square, chosen)
+            depth = (ta.take(chosen) - np.sqrt(inside_a.take(chosen))) / square.take(chosen)
             along = np.zeros_like(depth)
         else:
             m1 = -float(ba @ a)
-            m2 = _linear(local.T @ ba, u, v)
+            m2 = _linear(ba if local is None else ba @ local, u, v)
             k2 = d2 * square - m2 * m2
-            k1 = -d2 * ta + (rr * ra - m1) * m2
-            k0 = d2 * float(a @ a) - m1 * m1 + m1 * rr * ra * 2 - m0 * ra * ra
-            h = k1 * k1 - k0 * k2
+            k1 = (rr * ra - m1) * m2 - d2 * ta
+            h = k1 * k1 - (d2 * aa - m1 * m1 + m1 * rr * ra * 2 - m0 * ra * ra) * k2
             chosen = np.flatnonzero(h > 0)
-            k1, k2, m2, square, ta, inside_a = (np.take(x, chosen) for x in (k1, k2, m2, square, ta, inside_a))
-            depth = (-np.sqrt(np.take(h, chosen)) - k1) / k2
+            m2 = m2.take(chosen)
+            depth = (-np.sqrt(h.take(chosen)) - k1.take(chosen)) / k2.take(chosen)
             along = (m1 - ra * rr + depth * m2) / d2
-            flank = (along > 0) & (along < 1)
-            tb = ta + m2
-            inside_b = tb * tb - square * (b @ b - rb * rb)
+            caps = np.flatnonzero((along <= 0) | (along >= 1))
+            of_caps = chosen[caps]
+            ta, square = ta.take(of_caps), square.take(of_caps)
+            tb, inside_a = ta + m2[caps], inside_a.take(of_caps)
+            inside_b = tb * tb - (float(b @ b) - rb * rb) * square
             with np.errstate(invalid="ignore"):
                 first = np.where(inside_a > 0, (ta - np.sqrt(inside_a)) / square, np.inf)
                 last = np.where(inside_b > 0, (tb - np.sqrt(inside_b)) / square, np.inf)
-            depth = np.where(flank, depth, np.minimum(first, last))
-            along = np.where(flank, along, np.where(first < last, 0, 1))
-            seen = np.isfinite(depth)
+            depth[caps] = np.minimum(first, last)
+            along[caps] = first >= last
+            seen = np.flatnonzero(depth < np.inf)
             chosen, depth, along = chosen[seen], depth[seen], along[seen]
         if not len(chosen):
             return None
         rows, columns = np.divmod(chosen, x1 - x0)
-        ray = np.stack([u[0, columns], v[rows, 0], np.ones(len(chosen), np.float32)], axis=1)
-        gap = depth[:, None] * (ray @ local.T.astype(np.float32)) - a - along[:, None] * (b - a)
-        normal = gap.astype(np.float32) @ local.astype(np.float32)
-        return Hit((rows + y0) * camera.size_wh[0] + columns + x0, depth.astype(np.float32), normal, along)
+        gap = np.empty((len(chosen), 3), np.float32)
+        gap[:, 0], gap[:, 1], gap[:, 2] = u[0, columns] * depth, v[rows, 0] * depth, depth
+        if local is not None:
+            gap = gap @ local.T.astype(np.float32)
+        gap -= a.astype(np.float32)
+        if d2 >= 1e-9:
+            gap -= along[:, None] * ba.astype(np.float32)
+        normal = gap if local is None else gap @ local.astype(np.float32)
+        pixels = (rows + y0) * camera.size_wh[0] + columns + x0
+        return Hit(pixels, depth.astype(np.float32), normal.astype(np.float32), along.astype(np.float32))
 
 
 def _linear(form: Vector, u: Plane, v: Plane) -> Plane:
-    return (np.float32(form[0]) * u + (np.float32(form[1]) * v + np.float32(form[2]))).astype(np.float32)
+    a, b, c = form.tolist()
+    return cast(Plane, a * u + (b * v + c))
+
+
+def _quadratic(form: Matrix, u: Plane, v: Plane) -> Plane:
+    (uu, uv, u1), (_, vv, v1), (_, _, one) = form.tolist()
+    return cast(Plane, (uu * u + 2 * u1) * u + ((vv * v + 2 * v1) * v + one) + 2 * uv * u * v)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,13 +232,20 @@ class Box:
     yaw: float = 0.0
     soft: float = 0.001
 
-    def hit(self, camera: Camera) -> Hit | None:
-        """Where and how the camera's rays meet it first, or None: the three slabs."""
-        axes = rotation(yaw=self.yaw).T
+    @property
+    def points(self) -> Matrix:
+        """The corners, `(8, 3)`."""
         signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        covered = window(camera, self.centre + (signs * self.half) @ axes, np.zeros(8))
-        if covered is None:
-            return None
+        return self.centre + (signs * self.half) @ rotation(yaw=self.yaw).T
+
+    @property
+    def reach(self) -> Vector:
+        """The corners are the surface itself."""
+        return np.zeros(8)
+
+    def hit(self, camera: Camera, rays: tuple[Plane, Plane], covered: Sequence[int]) -> Hit | None:
+        """Where and how the camera's `rays` in the window `covered` meet it first, or None: the three slabs."""
+        axes = rotation(yaw=self.yaw).T
         x0, y0, x1, y1 = covered
         local = (axes @ camera.turn.T).astype(np.float32)
         u, v = np.broadcast_arrays(rays[0][:, x0:x1], rays[1][y0:y1])
@@ -260,16 +285,19 @@ class Canvas:
         self.paint = np.zeros((width * height, 5), np.float32)
         self.shape = np.full(width * height, -1, np.int16)
 
-    def add(self, shapes: Iterable[Solid | Box], first: int = 0) -> None:
-        """Draw shapes, numbered from `first`; where two touch, depth, normal and colour melt over `soft` metres."""
+    def add(self, shapes: Sequence[Solid | Box]) -> None:
+        """Draw shapes, numbered from 0; where two touch, depth, normal and colour melt over `soft` metres."""
+        if not shapes:
+            return
         rays = self.camera.rays()
-        for number, shape in enumerate(shapes, first):
-            hit = shape.hit(self.camera, rays)
+        for number, (shape, covered) in enumerate(zip(shapes, windows(self.camera, shapes).tolist(), strict=True)):
+            x0, y0, x1, y1 = covered
+            hit = shape.hit(self.camera, rays, covered) if x1 > x0 and y1 > y0 else None
             if hit is None:
                 continue
             before = self.depth[hit.pixels]
-            share = np.clip(0.5 + 0.5 * (before - hit.depth) / shape.soft, 0, 1)
-            shown = share > 0
+            share = np.minimum(0.5 + (0.5 / shape.soft) * (before - hit.depth), 1)
+            shown = np.flatnonzero(share > 0)
             pixels, share, depth = hit.pixels[shown], share[shown], hit.depth[shown]
             normal, before = _unit(hit.normal[shown]), before[shown]
             mixed = np.flatnonzero(share < 1)

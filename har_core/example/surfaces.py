@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -37,14 +38,20 @@ class Grain:
 
     def at(self, x: Plane, y: Plane, *, fine: bool = False) -> Plane:
         """The noise at places `(H, W)`, about -2 to 2; it repeats every 1 in x and y."""
-        maps = [np.asarray((place % 1.0) * 256, np.float32) for place in (x, y)]
-        return np.asarray(
-            cv2.remap(self.fine if fine else self.cloudy, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
-        )
+        return sampled(self.fine if fine else self.cloudy, (x - np.floor(x)) * 256, (y - np.floor(y)) * 256, wraps=True)
 
     def number(self, i: Plane, j: Plane | int = 0) -> Plane:
         """A number in [0, 1) that depends on two whole numbers."""
-        return self.numbers[(i.astype(np.int64) * 131 + np.asarray(j).astype(np.int64) * 71) % len(self.numbers)]
+        return cast(
+            Plane, self.numbers[(i.astype(np.int64) * 131 + np.asarray(j).astype(np.int64) * 71) % len(self.numbers)]
+        )
+
+
+def sampled(picture: Plane, x: Plane, y: Plane, *, wraps: bool = False) -> Plane:
+    """The picture `(H, W)` at the pixels (x, y), between them interpolated; outside it repeats, or is 0."""
+    border = cv2.BORDER_WRAP if wraps else cv2.BORDER_CONSTANT
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=border), np.float32)
 
 
 def _rgb(colour: Colour) -> Plane:
@@ -91,7 +98,7 @@ def rough(grain: Grain, colour: Colour, *, contrast: float = 0.08, metres: float
 
     def paint(x: Plane, y: Plane) -> Plane:
         uneven = contrast * grain.at(x / metres, y / metres) + fine * grain.at(x * 1.1, y * 1.1, fine=True)
-        return _rgb(colour) * (1 + uneven)[..., None]
+        return cast(Plane, _rgb(colour) * (1 + uneven)[..., None])
 
     return paint
 
@@ -103,7 +110,9 @@ def grass(grain: Grain, colour: Colour) -> Surface:
         patch = grain.at(x / 5, z / 5)
         blades = grain.at(x * 2.1, z * 0.8, fine=True)
         tone = 1 + 0.13 * patch + 0.13 * blades
-        ground = _mix(_rgb(colour), _rgb(colour) * [1.5, 1.15, 0.8], np.clip(0.35 * patch + 0.3, 0, 1)) * tone[..., None]
+        ground = (
+            _mix(_rgb(colour), _rgb(colour) * [1.5, 1.15, 0.8], np.clip(0.35 * patch + 0.3, 0, 1)) * tone[..., None]
+        )
         i, j = np.floor(x / 0.28), np.floor(z / 0.28)
         dx = x / 0.28 - i - 0.2 - 0.6 * grain.number(i, j)
         dz = z / 0.28 - j - 0.2 - 0.6 * grain.number(j, i)
@@ -113,7 +122,9 @@ def grass(grain: Grain, colour: Colour) -> Surface:
     return paint
 
 
-def with_rug(floor: Surface, middle: tuple[float, float], half: tuple[float, float], colours: tuple[Colour, Colour]) -> Surface:
+def with_rug(
+    floor: Surface, middle: tuple[float, float], half: tuple[float, float], colours: tuple[Colour, Colour]
+) -> Surface:
     """A floor with a rug on it, a border and lozenges."""
 
     def paint(x: Plane, z: Plane) -> Plane:
@@ -193,12 +204,13 @@ def with_hills(above: Sky, grain: Grain, colours: tuple[Colour, ...]) -> Sky:
     def paint(azimuth: Plane, elevation: Plane) -> Plane:
         picture = above(azimuth, elevation)
         for number, colour in enumerate(colours):
-            steep = 0.10 - 0.030 * number
-            ridge = steep * (1 + 0.42 * grain.at(azimuth * 0.13 + 0.37 * number, np.full_like(azimuth, 0.2 * number + 0.1)))
-            bushy = 0.004 * number * grain.at(azimuth * 2.2, np.full_like(azimuth, 0.5), fine=True)
-            share = np.clip((ridge + bushy - elevation) / 0.003, 0, 1)
-            haze = np.clip(elevation / 0.1, 0, 1)[..., None]
-            picture = _mix(picture, _rgb(colour) * (1.12 - 0.15 * haze), share)
+            steep = 0.085 - 0.028 * number
+            level = np.full_like(azimuth, 0.2 * number + 0.1)
+            ridge = steep * (1 + 0.42 * grain.at(azimuth * 0.13 + 0.37 * number, level))
+            woods = 0.0035 * number * np.abs(grain.at(azimuth * 1.1, level) + 0.5 * grain.at(azimuth * 3.1, level))
+            share = np.clip((ridge + woods - elevation) / 0.003, 0, 1)
+            shine = (1 + 0.10 * grain.at(azimuth * 0.9, elevation * 4.0) + 2.0 * elevation)[..., None]
+            picture = _mix(picture, _rgb(colour) * shine, share)
         return picture
 
     return paint
@@ -212,7 +224,7 @@ def with_town(above: Sky, grain: Grain, colours: tuple[Colour, ...]) -> Sky:
         for number, colour in enumerate(colours):
             width = 0.085 - 0.012 * number
             house = np.floor(azimuth / width + 0.37 * number)
-            roof = (0.20 - 0.055 * number) * (0.45 + 0.9 * grain.number(house, number + 3))
+            roof = (0.155 - 0.045 * number) * (0.45 + 0.9 * grain.number(house, number + 3))
             tone = 0.8 + 0.4 * grain.number(house, number + 11)
             column, storey = azimuth / 0.011, elevation / 0.014
             pane = (column % 1 > 0.35) & (storey % 1 > 0.4) & (grain.number(np.floor(column), np.floor(storey)) > 0.35)

@@ -34,11 +34,11 @@ def at(x: float, y: float, z: float) -> Vector:
 def stool(place: Vector, height: float, yaw: float, material: Material = LIGHT_WOOD) -> list[Solid]:
     """A round stool whose seat is `height` metres high."""
     turn = rotation(yaw=yaw)
-    seat = ball(place + [0, height - 0.028, 0], 0.185, material, (1.0, 0.17, 1.0))
+    seat = ball(place + at(0, height - 0.028, 0), 0.185, material, (1.0, 0.17, 1.0))
     legs = []
     for angle in (0.8, 2.37, 3.94, 5.5):
         out = turn @ np.array([np.sin(angle), 0, np.cos(angle)])
-        top, foot = place + out * 0.11 + [0, height - 0.04, 0], place + out * 0.19 + [0, 0.014, 0]
+        top, foot = place + out * 0.11 + at(0, height - 0.04, 0), place + out * 0.19 + at(0, 0.014, 0)
         legs.append(rod(top, foot, 0.019, METAL, 0.014))
     return [seat, *legs]
 
@@ -73,8 +73,9 @@ def sofa(random: np.random.Generator, x: float, z: float) -> list[Shape]:
     for side in (-1, 1):
         shapes.append(rod(at(x + side * 0.92, 0.46, z - 0.30), at(x + side * 0.92, 0.46, z + 0.30), 0.12, cloth))
         shapes.append(Box(at(x + side * 0.92, 0.24, z), at(0.11, 0.20, 0.40), cloth))
-        shapes.append(Solid(at(x + side * 0.42 - 0.26, 0.42, z + 0.06), at(x + side * 0.42 + 0.26, 0.42, z + 0.06), 0.15, 0.15,
-                            cloth, np.eye(3), (1.0, 0.5, 2.2), 0.004))  # fmt: skip
+        seat = at(x + side * 0.42, 0.42, z + 0.06)
+        ends = seat - at(0.26, 0, 0), seat + at(0.26, 0, 0)
+        shapes.append(Solid(*ends, 0.15, 0.15, cloth, np.eye(3), (1.0, 0.5, 2.2), 0.004))
         shapes.append(rod(at(x + side * 0.8, 0.04, z + 0.3), at(x + side * 0.8, 0.1, z + 0.3), 0.03, WOOD))
     shapes.append(ball(at(x - 0.55, 0.66, z - 0.12), 0.21, pillow, (1.0, 0.92, 0.42), turn=0.3))
     return shapes
@@ -86,8 +87,7 @@ def sideboard(random: np.random.Generator, x: float, z: float) -> list[Shape]:
     for side in (-1, 0, 1):
         shapes.append(Box(at(x + side * 0.46, 0.42, z + 0.20), at(0.215, 0.26, 0.008), Material((0.66, 0.46, 0.27))))
         shapes.append(ball(at(x + side * 0.46 + 0.15, 0.45, z + 0.22), 0.018, METAL))
-    for side in (-1, 1):
-        shapes.append(rod(at(x + side * 0.6, 0.02, z), at(x + side * 0.6, 0.14, z), 0.02, METAL))
+    shapes += [rod(at(x + dx, 0.02, z), at(x + dx, 0.14, z), 0.02, METAL) for dx in (-0.6, 0.6)]
     reached = x - 0.6
     for _ in range(int(random.integers(5, 10))):
         wide, tall = random.uniform(0.015, 0.03), random.uniform(0.09, 0.14)
@@ -118,7 +118,9 @@ def painting(random: np.random.Generator, x: float, y: float, z: float) -> list[
         Box(at(x, y, z + 0.015), at(wide + 0.035, tall + 0.035, 0.015), METAL),
         Box(at(x, y, z + 0.031), at(wide, tall, 0.004), WHITE),
         Box(at(x, y - tall * 0.45, z + 0.036), at(wide * 0.82, tall * 0.38, 0.004), inks[0]),
-        ball(at(x + wide * random.uniform(-0.4, 0.4), y + tall * 0.3, z + 0.036), tall * 0.34, inks[1], (1.0, 1.0, 0.03)),
+        ball(
+            at(x + wide * random.uniform(-0.4, 0.4), y + tall * 0.3, z + 0.036), tall * 0.34, inks[1], (1.0, 1.0, 0.03)
+        ),
     ]
     return shapes
 
@@ -142,22 +144,26 @@ def window(x: float, y: float, z: float, *, glow: float) -> list[Shape]:
 def gear(random: np.random.Generator, x: float, z: float) -> list[Shape]:
     """What lies about in a sports hall: a big ball, rolled mats, dumbbells."""
     colour = CLOTHS[int(random.integers(len(CLOTHS)))]
-    shapes: list[Shape] = [ball(at(x, 0.33, z), 0.33, Material((colour[0] * 1.4, colour[1] * 1.4, colour[2] * 1.4), gloss=0.2))]
+    shapes: list[Shape] = [
+        ball(at(x, 0.33, z), 0.33, Material((colour[0] * 1.4, colour[1] * 1.4, colour[2] * 1.4), gloss=0.2))
+    ]
     for number, ink in enumerate(((0.05, 0.28, 0.34), (0.55, 0.14, 0.18), (0.30, 0.18, 0.42))):
         place = x + 0.55 + 0.17 * (number if number < 2 else 0.5)
         high = 0.085 if number < 2 else 0.235
-        shapes.append(rod(at(place, high, z - 0.35), at(place, high, z + 0.30), 0.082, Material(ink, stripe=None)))
+        shapes.append(rod(at(place, high, z - 0.35), at(place, high, z + 0.30), 0.082, Material(ink)))
     for number in range(2):
-        place = at(x - 0.55 - 0.16 * number, 0.07, z + 0.15)
-        shapes.append(rod(place - [0, 0, 0.1], place + [0, 0, 0.1], 0.018, METAL))
-        shapes += [ball(place + [0, 0, side * 0.1], 0.07, METAL, (1.0, 1.0, 0.6)) for side in (-1, 1)]
+        grip = at(x - 0.55 - 0.16 * number, 0.07, z + 0.15)
+        shapes.append(rod(grip - at(0, 0, 0.1), grip + at(0, 0, 0.1), 0.018, METAL))
+        shapes += [ball(grip + at(0, 0, side * 0.1), 0.07, METAL, (1.0, 1.0, 0.6)) for side in (-1, 1)]
     return shapes
 
 
 def wall_bars(x: float, z: float) -> list[Shape]:
     """Wall bars, as gymnasts climb them."""
     shapes: list[Shape] = [Box(at(x + dx, 1.25, z + 0.06), at(0.035, 1.25, 0.05), LIGHT_WOOD) for dx in (-0.5, 0.5)]
-    return shapes + [rod(at(x - 0.5, y, z + 0.09), at(x + 0.5, y, z + 0.09), 0.022, LIGHT_WOOD) for y in np.arange(0.2, 2.5, 0.2)]
+    return shapes + [
+        rod(at(x - 0.5, y, z + 0.09), at(x + 0.5, y, z + 0.09), 0.022, LIGHT_WOOD) for y in np.arange(0.2, 2.5, 0.2)
+    ]
 
 
 def tree(random: np.random.Generator, x: float, z: float) -> list[Shape]:
@@ -182,8 +188,10 @@ def bush(random: np.random.Generator, x: float, z: float) -> list[Shape]:
     shapes: list[Shape] = []
     for _ in range(11):
         tone = random.uniform(0.7, 1.25)
-        place = at(x + random.normal(0, 0.36), random.uniform(0.15, 0.55), z + random.normal(0, 0.2))
-        shapes.append(ball(place, random.uniform(0.22, 0.36), Material((0.07 * tone, 0.22 * tone, 0.06 * tone)), soft=0.05))
+        place = at(x + random.uniform(-0.5, 0.5), random.uniform(0.12, 0.5), z + random.uniform(-0.25, 0.25))
+        shapes.append(
+            ball(place, random.uniform(0.22, 0.36), Material((0.07 * tone, 0.22 * tone, 0.06 * tone)), soft=0.05)
+        )
     for _ in range(int(random.integers(0, 2)) * 22):
         around, up = random.uniform(-1.4, 1.4), random.uniform(0.25, 0.85)
         place = at(x + 0.62 * np.sin(around), up, z + 0.42 * np.cos(around) - 0.1 * up)
@@ -195,7 +203,9 @@ def bench(x: float, z: float, yaw: float) -> list[Shape]:
     """A park bench."""
     turn = rotation(yaw=yaw)
     base = at(x, 0, z)
-    shapes: list[Shape] = [Box(base + turn @ [0, 0.45, d], at(0.85, 0.018, 0.05), WOOD, yaw) for d in (-0.12, 0.0, 0.12)]
+    shapes: list[Shape] = [
+        Box(base + turn @ [0, 0.45, d], at(0.85, 0.018, 0.05), WOOD, yaw) for d in (-0.12, 0.0, 0.12)
+    ]
     shapes += [Box(base + turn @ [0, y, -0.22], at(0.85, 0.045, 0.015), WOOD, yaw) for y in (0.62, 0.76)]
     for side in (-0.7, 0.7):
         shapes.append(Box(base + turn @ [side, 0.22, 0.0], at(0.025, 0.22, 0.16), METAL, yaw))
@@ -212,10 +222,10 @@ def fence(z: float, material: Material) -> list[Shape]:
 def parasol(random: np.random.Generator, x: float, z: float) -> list[Shape]:
     """A beach parasol with a towel beside it."""
     ink = ((0.80, 0.15, 0.10), (0.05, 0.35, 0.55), (0.85, 0.55, 0.08))[int(random.integers(3))]
-    cover = Material(ink, stripe=(0.85, 0.83, 0.78), stripes=4)
+    cover = Material(ink)
     return [
         rod(at(x, 0, z), at(x + 0.12, 2.0, z), 0.025, WHITE),
         Solid(at(x + 0.10, 1.72, z), at(x + 0.13, 2.02, z), 1.15, 0.25, cover, np.eye(3), (1.0, 0.22, 1.0), 0.004),
         Box(at(x - 0.2, 0.012, z + 0.5), at(0.40, 0.012, 0.85), Material((0.75, 0.72, 0.62)), 0.35),
-        ball(at(x + 0.9, 0.19, z + 0.5), 0.19, Material(ink, stripe=None, gloss=0.2)),
+        ball(at(x + 0.9, 0.19, z + 0.5), 0.19, Material(ink, gloss=0.2)),
     ]

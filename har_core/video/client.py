@@ -5,6 +5,7 @@ Safe from any thread. Up to two idle workers are kept, because starting one cost
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -44,7 +45,7 @@ class Worker:
     def __init__(self) -> None:
         environment = {
             **os.environ,
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
             # Address space is limited: threads that are not needed must not reserve any.
             "OPENBLAS_NUM_THREADS": "1",
             "MALLOC_ARENA_MAX": "4",
@@ -55,6 +56,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
+            cwd=PROJECT,  # `-m` looks for modules in the current folder first
             bufsize=0,
         )
         assert self.process.stdin is not None
@@ -154,6 +156,13 @@ def _release(worker: Worker) -> None:
     worker.kill()
 
 
+def _close() -> None:
+    with _lock:
+        workers, _idle[:] = list(_idle), []
+    for worker in workers:
+        worker.kill()
+
+
 def _forget() -> None:
     """In a forked child: the workers belong to the parent, and the lock may have been held."""
     global _lock
@@ -161,5 +170,6 @@ def _forget() -> None:
     _idle.clear()
 
 
+atexit.register(_close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)

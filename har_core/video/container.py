@@ -119,13 +119,20 @@ class Source:
             for packet in self.container.demux(self.stream):
                 if not packet.size and packet.dts is not None:
                     continue  # "the same again" in AVI; the decoder would take it for the end
-                if self.seen is not None and packet.size and not packet.is_discard:
-                    self.seen.append(
-                        Stamp(self.clock(packet.pts, packet.dts), packet.duration or 0, packet.is_keyframe)
-                    )
+                self._note(packet)
                 yield packet
         except (av.error.FFmpegError, OSError):
             return
+
+    def _note(self, packet: VideoPacket) -> None:
+        if self.seen is None or not packet.size or packet.is_discard:
+            return
+        stamp = Stamp(self.clock(packet.pts, packet.dts), packet.duration or 0, packet.is_keyframe)
+        if self.by_dts and packet.size == 1 and len(self.seen) == 1:
+            # XVID pads the delay of packed B-frames behind the first picture; the film begins after it.
+            self.seen[0] = self.seen[0]._replace(time=stamp.time)
+        else:
+            self.seen.append(stamp)
 
     def seek(self, stamp: int) -> None:
         """Go to the last key picture at or before a packet's stamp, in units of the time base."""
@@ -159,7 +166,9 @@ class Source:
     def _decoded(self, packet: VideoPacket | None) -> list[av.VideoFrame]:
         try:
             return list(self.stream.decode(packet))
-        except (av.error.InvalidDataError, av.error.EOFError, av.error.PatchWelcomeError):
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError:
             return []  # a damaged packet costs its own picture, not the file
 
 

@@ -111,13 +111,14 @@ def _described(source: Source, first: Picture, stamps: list[Stamp], *, corrupt: 
     frames, seconds = _extent(source, first, stamps)
     width, height = first.frame.width, first.frame.height
     aspect = source.stream.sample_aspect_ratio
-    if aspect and 1 / 8 <= aspect <= 8:
+    # Within 2 % of square is the rounding of some encoder: not worth blurring the picture for.
+    if aspect and 1 / 8 <= aspect <= 8 and abs(aspect - 1) > 0.02:
         width = max(1, round(width * aspect))
     orientation = _orientation(first)
     upright = (height, width) if orientation.transpose else (width, height)
     codec = source.stream.codec_context.codec.canonical_name
     return Index(
-        properties=VideoProperties(seconds, frames / seconds, frames, *upright, codec),
+        properties=VideoProperties(seconds, round(frames / seconds, 6), frames, *upright, codec),
         container=source.container.format.name,
         pixel_format=first.frame.format.name,
         orientation=orientation,

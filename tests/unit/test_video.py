@@ -489,7 +489,7 @@ def test_wild_films() -> None:
         if path.parent.name.startswith("_broken"):
             continue
         properties = video.probe(path)
-        frames = video.read_frames(path, np.array([0.25, 0.75]) * properties.seconds, longest_side=160)
+        frames = video.read_frames(path, [properties.seconds / 2], longest_side=160)
         assert properties.frames >= 3
         assert max(frames.rgb.shape[1:3]) <= 160
         assert frames.rgb.max() > 8, f"{path.name} is black"

@@ -1,0 +1,237 @@
+"""Plotly figures from plain values. No Streamlit: a page, a notebook or a test draws the same.
+
+Backgrounds are transparent and text takes the colour of whoever draws, so that one figure serves light
+and dark; the colours of the marks are mid-tones that stand out from both.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from har_core.events import EpochEnded
+from har_core.values import Prediction, Split
+
+PARTS = {"train": "#0891b2", "validation": "#ea580c", "test": "#8b5cf6"}
+"""The colour of each part of a split, the same in every figure."""
+_ACCENT, _MUTED, _TRUE = "#ea580c", "#a8a29e", "#0891b2"
+_CLEAR = "rgba(0,0,0,0)"
+_FAINT = "rgba(128,128,128,0.12)"
+_MOST_LABELLED = 25
+"""Cells of a larger confusion matrix are too small for a number."""
+
+
+def clips_by_action(split: Split) -> go.Figure:
+    """Bars of how many clips each action has, stacked by part."""
+    clips = split.named("all")
+    actions = sorted({clip.action for clip in clips}, reverse=True)
+    figure = _figure(height=90 + 30 * len(actions))
+    for part, colour in PARTS.items():
+        counts = Counter(clip.action for clip in split.named(part))
+        if counts:
+            figure.add_bar(
+                y=[_label(action) for action in actions], x=[counts[action] for action in actions], name=part,
+                orientation="h", marker_color=colour, hovertemplate="%{y}<br>%{x} clips<extra>" + part + "</extra>",
+            )  # fmt: skip
+    figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
+    figure.update_xaxes(title="clips", rangemode="tozero")
+    figure.update_yaxes(automargin=True)
+    return figure
+
+
+def lengths(seconds: Sequence[float]) -> go.Figure:
+    """A histogram of the lengths of clips."""
+    figure = _figure(height=260)
+    figure.add_histogram(
+        x=list(seconds), nbinsx=30, marker_color=_TRUE, hovertemplate="%{x} s<br>%{y} clips<extra></extra>"
+    )
+    figure.update_layout(bargap=0.06, showlegend=False)
+    figure.update_xaxes(title="seconds", rangemode="tozero")
+    figure.update_yaxes(title="clips")
+    return figure
+
+
+def losses(epochs: Sequence[EpochEnded]) -> go.Figure:
+    """The losses of training and validation over the epochs."""
+    figure = _over_epochs(epochs, {"train": "train_loss", "validation": "validation_loss"}, "%{y:.3f}")
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def accuracies(epochs: Sequence[EpochEnded]) -> go.Figure:
+    """The accuracies of training and validation over the epochs, the best epoch marked."""
+    figure = _over_epochs(epochs, {"train": "train_accuracy", "validation": "validation_accuracy"}, "%{y:.1%}")
+    figure.update_yaxes(range=[0, 1.04], tickformat=".0%")
+    if best := next((e for e in reversed(epochs) if e.best), None):
+        figure.add_scatter(
+            x=[best.epoch],
+            y=[best.validation_accuracy],
+            mode="markers",
+            name=f"best: epoch {best.epoch}",
+            marker={"symbol": "star", "size": 15, "color": PARTS["validation"]},
+            hoverinfo="skip",
+        )
+    return figure
+
+
+def learning_rates(epochs: Sequence[EpochEnded]) -> go.Figure:
+    """The learning rates over the epochs; a frozen backbone has none."""
+    figure = _over_epochs(epochs, {}, "%{y:.1e}")
+    for name, field, colour in (
+        ("head", "head_learning_rate", _ACCENT),
+        ("backbone", "backbone_learning_rate", _TRUE),
+    ):
+        values = [getattr(e, field) or None for e in epochs]
+        figure.add_scatter(
+            x=[e.epoch for e in epochs], y=values, name=name, mode="lines+markers",
+            line={"color": colour, "shape": "hv"}, marker_size=5, hovertemplate="%{y:.1e}",
+        )  # fmt: skip
+    figure.update_yaxes(type="log", exponentformat="power")
+    return figure
+
+
+def top(prediction: Prediction, k: int, *, true: str = "") -> go.Figure:
+    """The Top-K as horizontal bars, highest first, each with its percentage; `true` is set off by its colour."""
+    named = prediction.top(k)
+    places = list(range(len(named)))
+    figure = _figure(height=36 + 34 * len(named))
+    figure.add_bar(
+        y=places,
+        x=[probability for _, probability in named],
+        orientation="h",
+        marker_color=[_TRUE if a == true else _ACCENT if i == 0 else _MUTED for i, (a, _) in enumerate(named)],
+        text=[f" {probability:.1%} " for _, probability in named],
+        textposition="outside",
+        textfont_size=14,
+        cliponaxis=False,
+        customdata=[_escape(action) for action, _ in named],
+        hovertemplate="%{customdata}: %{x:.2%}<extra></extra>",
+    )
+    figure.update_layout(bargap=0.4, showlegend=False)
+    figure.update_xaxes(range=[0, 1.18], visible=False)
+    figure.update_yaxes(
+        range=[len(named) - 0.5, -0.5], tickvals=places, ticktext=[_label(action) for action, _ in named],
+        tickfont_size=14, showgrid=False, automargin=True, ticksuffix="  ",
+    )  # fmt: skip
+    return figure
+
+
+def over_time(windows: Sequence[tuple[float, float, Prediction]], k: int) -> go.Figure:
+    """How probable the clip's `k` likeliest actions are in each window `(start, stop, prediction)`, in seconds."""
+    figure = _figure(height=240)
+    mean = np.mean([prediction.probabilities for _, _, prediction in windows], axis=0)
+    order = np.argsort(-mean, kind="stable")[:k]
+    colours = [_ACCENT, _TRUE, "#8b5cf6", "#16a34a", "#db2777", _MUTED]
+    for place, index in enumerate(order.tolist()):
+        figure.add_scatter(
+            x=[(start + stop) / 2 for start, stop, _ in windows],
+            y=[float(prediction.probabilities[index]) for _, _, prediction in windows],
+            name=_label(windows[0][2].classes[index]),
+            mode="lines+markers",
+            line_color=colours[min(place, len(colours) - 1)],
+            customdata=[f"{start:.1f} to {stop:.1f} s" for start, stop, _ in windows],
+            hovertemplate="%{y:.1%} (%{customdata})",
+        )
+    figure.update_layout(hovermode="x unified")
+    figure.update_xaxes(title="middle of the window, seconds")
+    figure.update_yaxes(range=[-0.02, 1.04], tickformat=".0%")
+    return figure
+
+
+def confusion(counts: NDArray[np.int64], actions: Sequence[str], *, normalised: bool) -> go.Figure:
+    """The confusion matrix; each cell is a point that can be clicked, `customdata` = (true, predicted).
+
+    A heatmap gives no selection in Streamlit, so an invisible scatter lies on top of it.
+
+    Args:
+        counts: `(C, C)`, row = true action, column = predicted.
+        actions: the names of the rows and columns.
+        normalised: show the share of each row instead of counts.
+    """
+    number = len(actions)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    cell = 46 if number <= 10 else 34 if number <= _MOST_LABELLED else 16
+    labels = [_label(action) for action in actions]
+    figure = _figure(height=max(260, number * cell + 130))
+    figure.add_heatmap(
+        z=shares if normalised else counts, x=list(range(number)), y=list(range(number)), hoverinfo="skip", xgap=2,
+        ygap=2, showscale=False, zmin=0, colorscale=[[0, "rgba(194,65,12,0.06)"], [1, "rgba(194,65,12,1)"]],
+    )  # fmt: skip
+    cells = [(row, column) for row in range(number) for column in range(number)]
+    figure.add_scatter(
+        x=[column for _, column in cells],
+        y=[row for row, _ in cells],
+        mode="markers",
+        customdata=[[actions[row], actions[column]] for row, column in cells],
+        text=[_cell_text(labels, counts, shares, row, column) for row, column in cells],
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+        marker={"symbol": "square", "size": cell - 6, "color": _CLEAR},
+        selected={"marker": {"color": "rgba(8,145,178,0.45)", "opacity": 1}},
+        unselected={"marker": {"opacity": 0}},
+    )
+    shown = shares if normalised else counts
+    strong = shown > 0.55 * max(float(shown.max()), 1e-9)
+    for row, column in cells if number <= _MOST_LABELLED else ():
+        if counts[row, column]:
+            text = f"{shares[row, column]:.0%}" if normalised else str(counts[row, column])
+            font = {"size": 14, "color": "#ffffff"} if strong[row, column] else {"size": 14}
+            figure.add_annotation(x=column, y=row, text=text, showarrow=False, font=font)
+    ticks = {"tickvals": list(range(number)), "ticktext": labels, "showgrid": False, "zeroline": False}
+    figure.update_layout(clickmode="event+select", hovermode="closest", hoverdistance=cell)
+    figure.update_xaxes(range=[-0.5, number - 0.5], title="predicted", automargin=True, tickangle=-45, **ticks)
+    figure.update_yaxes(range=[number - 0.5, -0.5], title="true", automargin=True, **ticks)
+    return figure
+
+
+def _cell_text(
+    labels: Sequence[str], counts: NDArray[np.int64], shares: NDArray[np.float64], row: int, column: int
+) -> str:
+    what = "right" if row == column else f"taken for {labels[column]}"
+    return f"{labels[row]}: {counts[row, column]} {what} ({shares[row, column]:.0%})"
+
+
+def _over_epochs(epochs: Sequence[EpochEnded], lines: Mapping[str, str], hover: str) -> go.Figure:
+    """Lines over the epochs, the frozen ones shaded; `lines` is the name of a part -> a field of the event."""
+    figure = _figure(height=300)
+    for name, field in lines.items():
+        figure.add_scatter(
+            x=[e.epoch for e in epochs], y=[getattr(e, field) for e in epochs], name=name,
+            mode="lines+markers", line={"color": PARTS[name], "width": 2.5}, marker_size=5, hovertemplate=hover,
+        )  # fmt: skip
+    if frozen := [e.epoch for e in epochs if e.frozen]:
+        figure.add_vrect(
+            x0=min(frozen) - 0.5, x1=max(frozen) + 0.5, fillcolor=_FAINT, line_width=0, layer="below",
+            annotation={"text": "backbone frozen", "font_size": 11, "opacity": 0.75},
+            annotation_position="bottom left",
+        )  # fmt: skip
+    figure.update_layout(hovermode="x unified")
+    last = max((e.epoch for e in epochs), default=1)
+    figure.update_xaxes(title="epoch", range=[0.5, max(last, 5) + 0.5], tickformat="d", showgrid=False)
+    return figure
+
+
+def _figure(*, height: int) -> go.Figure:
+    """An empty figure that lets the page scroll under a finger."""
+    layout: dict[str, Any] = {
+        "height": height, "margin": {"l": 8, "r": 8, "t": 30, "b": 8}, "dragmode": False, "paper_bgcolor": _CLEAR,
+        "plot_bgcolor": _CLEAR, "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    }  # fmt: skip
+    figure = go.Figure(layout=layout)
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    return figure
+
+
+def _escape(text: str) -> str:
+    """Plotly reads a little HTML; a name is not meant as such."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _label(action: str) -> str:
+    """The name, cut where it would leave no room for the bars."""
+    return _escape(action if len(action) <= 24 else action[:23] + "…")

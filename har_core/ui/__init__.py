@@ -1,0 +1,14 @@
+"""The only Streamlit code outside the pages: the frame around them, cached loaders, shared widgets.
+
+frame      page set-up, errors in words, moving between pages with something chosen
+shelf      what was read or computed once, shared by all viewers
+loaders    data sets, models, predictors, evaluations, clips that browsers play
+choose     which data set, model or run: the pickers, and what to show where there is none
+clips      playing, picking and looking at clips
+adding     new data sets: the example, a link, uploads
+settings   the form that gives a TrainConfig
+following  a training run as it goes on
+scores     what an evaluation shows
+answers    what a prediction shows
+landing    the home page
+"""

@@ -1,0 +1,126 @@
+"""New data sets: the example, a folder of this computer, and uploads."""
+
+import shutil
+from pathlib import Path
+
+import streamlit as st
+
+from har_core import dataset, workspace
+from har_core.errors import HarError
+from har_core.ui.frame import go_to, plain, reporting
+from har_core.ui.loaders import progress
+
+EXAMPLE = "example"
+_LAYOUTS = """
+The folder is read as it is; nothing is copied or changed. Any of these will do:
+
+- `FOLDER/<action>/<clip>.mp4`: one folder for each action
+- `FOLDER/train/<action>/<clip>.mp4` and `FOLDER/test/…`: parts that are fixed already
+- a `clips.csv` with the columns `path, action, group`, and perhaps `split`
+- UCF101 with its lists
+
+A *group* says who or where was filmed. Name it in `clips.csv` or as `_g01_` in the file name: then nobody is
+in both the training and the validation clips, and the scores are honest.
+"""
+
+
+def purpose() -> str:
+    """What the example data set is good for, and what not."""
+    from har_core import example  # it draws with OpenCV
+
+    return str(example.PURPOSE)
+
+
+def make_example_button(*, primary: bool = True) -> None:
+    """The button that renders the example data set and then shows it."""
+    if st.button("Make the example data set", type="primary" if primary else "secondary", icon=":material/animation:"):
+        with reporting():
+            _make_example()
+            go_to("dataset", data=EXAMPLE)
+
+
+def _make_example() -> Path:
+    """Render it under a hidden name first: a data set that is cut off half-way must not look finished."""
+    from har_core import example
+
+    target = workspace() / "datasets" / EXAMPLE
+    if target.exists():
+        return target
+    hidden = target.with_name(f".{EXAMPLE}-in-the-making")
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with progress("Rendering clips") as report:
+            example.make(hidden, progress=report)
+        hidden.rename(target)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return target
+
+
+def add_panel() -> None:
+    """The three ways to a data set."""
+    example, linked, uploaded = st.tabs(
+        [":material/animation: Example", ":material/folder_open: Link a folder", ":material/upload: Upload clips"]
+    )
+    with example:
+        st.markdown(plain(purpose()))
+        if EXAMPLE in dataset.datasets(workspace()):
+            st.success("The example data set is there; choose it as the data set.", icon=":material/check:")
+        else:
+            make_example_button()
+    with linked, reporting():
+        _link()
+    with uploaded, reporting():
+        _upload()
+
+
+def _link() -> None:
+    with st.form("link", border=False):
+        folder = st.text_input("Folder on this computer", placeholder="/home/me/clips", key="link_folder")
+        name = st.text_input("Name", placeholder="the folder's own name", key="link_name")
+        sent = st.form_submit_button("Link folder", type="primary", icon=":material/link:")
+    st.markdown(_LAYOUTS)
+    if sent:
+        if not folder.strip():
+            st.error("Type the path of a folder first.", icon=":material/error:")
+            return
+        path = Path(folder.strip())
+        linked = dataset.link(workspace(), name.strip() or path.expanduser().resolve().name, path)
+        go_to("dataset", data=linked.name)
+
+
+def _upload() -> None:
+    round_ = st.session_state.setdefault("upload round", 0)  # a new key empties the uploader
+    with st.form("upload", border=False):
+        left, right = st.columns(2)
+        name = left.text_input("Data set name", value="my clips", key="upload_dataset", help="A new one, or your own.")
+        action = right.text_input("Action", placeholder="waving", key="upload_action")
+        files = st.file_uploader(
+            "Clips", type=sorted(dataset.EXTENSIONS), accept_multiple_files=True, key=f"upload files {round_}"
+        )
+        sent = st.form_submit_button("Add clips", type="primary", icon=":material/add:")
+    st.caption("Each clip should show one action, from start to end. A model needs at least two actions to tell apart.")
+    for sentence in st.session_state.pop("upload failed", []):
+        st.error(plain(sentence), icon=":material/error:")
+    if not sent:
+        return
+    if not files:
+        st.error("Choose one or more clips first.", icon=":material/error:")
+        return
+    dataset.check_name(action)
+    failed, kept = [], 0
+    with progress("Storing clips") as report:
+        for done, file in enumerate(files):
+            report(done, len(files))
+            try:
+                dataset.add_clip(workspace(), name, action, file.name, file)
+                kept += 1
+            except HarError as error:
+                failed.append(str(error))
+    st.session_state["upload failed"] = failed
+    st.session_state["upload round"] = round_ + 1
+    if kept:
+        st.toast(f"{kept} clips added to {plain(action)}.", icon=":material/check:")
+        go_to(data=dataset.check_name(name))
+    st.rerun()

@@ -1,0 +1,70 @@
+"""What a prediction shows: the clip, its Top-K, what was looked at, and how it changes over time."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from har_core import plots
+from har_core.prediction import Examined
+from har_core.ui.clips import play
+from har_core.ui.frame import chart, plain
+
+
+def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None:
+    """One clip and what the model says of it."""
+    prediction = seen.prediction
+    action, probability = prediction.top(1)[0]
+    left, right = st.columns(2, gap="large")
+    with left:
+        play(path)
+        facts = seen.properties
+        st.caption(f"{plain(name)} · {facts.seconds:.1f} s · {facts.width} × {facts.height} · {plain(facts.codec)}")
+    with right:
+        if prediction.unsure:
+            st.badge("unsure", icon=":material/help:", color="orange")
+            st.markdown(f"### Perhaps {plain(action)}")
+            st.caption(f"Below {prediction.unsure_below:.0%} this model had better not name an action.")
+        else:
+            st.markdown(f"### {plain(action)} :gray[{probability:.0%}]")
+        alt = "The most probable actions: " + ", ".join(f"{a} {p:.1%}" for a, p in prediction.top(k))
+        chart(plots.top(prediction, k), f"top {key}", alt=alt)
+    if seen.thumbnails:
+        st.markdown(f"**What it looked at:** {len(seen.thumbnails)} of {seen.frames} frames")
+        with st.container(horizontal=True, gap="small"):
+            for second, jpeg in seen.thumbnails:
+                st.image(jpeg, caption=f"{second:.1f} s", width=118, alt=f"The frame at {second:.1f} seconds")
+    if len(seen.windows) > 1:
+        st.markdown("**Over time**")
+        windows = [(w.start, w.stop, w.prediction) for w in seen.windows]
+        chart(plots.over_time(windows, min(k, 5)), f"time {key}", alt="Probabilities in each window of the clip")
+        st.caption("The clip is looked at through several windows; the answer is their mean.")
+
+
+def downloads(answers: dict[str, Examined], failed: dict[str, str], k: int) -> None:
+    """The Top-K of all clips as CSV and JSON."""
+    rows = [
+        {"clip": name, "rank": rank, "action": action, "probability": probability}
+        for name, seen in answers.items()
+        for rank, (action, probability) in enumerate(seen.prediction.top(k), 1)
+    ]
+    document = [
+        {
+            "clip": name,
+            "seconds": seen.properties.seconds,
+            "unsure": seen.prediction.unsure,
+            "top": [{"action": action, "probability": p} for action, p in seen.prediction.top(k)],
+        }
+        for name, seen in answers.items()
+    ]
+    document += [{"clip": name, "error": sentence} for name, sentence in failed.items()]
+    with st.container(horizontal=True):
+        st.download_button(
+            "Answers as CSV", pd.DataFrame(rows).to_csv(index=False), "predictions.csv", "text/csv",
+            on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+        st.download_button(
+            "Answers as JSON", json.dumps(document, indent=1, ensure_ascii=False), "predictions.json",
+            "application/json", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip

@@ -1,0 +1,100 @@
+"""Which data set, model or run: the pickers, and what to show where there is none yet."""
+
+import re
+from pathlib import Path
+
+import streamlit as st
+
+from har_core import dataset, runs, workspace
+from har_core.ui.frame import go_to, plain
+from har_core.ui.loaders import Model, models
+
+_WIDTH = 460
+"""Pixels of a picker: no wider than its names need."""
+STATUS = {
+    "new": ("not started", "gray", ":material/schedule:"),
+    "running": ("running", "blue", ":material/directions_run:"),
+    "finished": ("finished", "green", ":material/check_circle:"),
+    "stopped": ("stopped", "orange", ":material/pause_circle:"),
+    "failed": ("failed", "red", ":material/error:"),
+    "crashed": ("crashed", "red", ":material/error:"),
+}
+"""How each status of a run is shown: word, colour, icon."""
+
+
+def run_title(name: str) -> str:
+    """A run's name for reading: what it trains first, then when it was started.
+
+    >>> run_title("20261122-234833-yoga")
+    'yoga · 2026-11-22 23:48:33'
+    """
+    match = re.fullmatch(r"(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-(.+)", name)
+    if match is None:
+        return name
+    year, month, day, hour, minute, second, rest = match.groups()
+    return f"{rest} · {year}-{month}-{day} {hour}:{minute}:{second}"
+
+
+def empty(text: str, button: str, page: str, *, icon: str = ":material/inbox:") -> None:
+    """What to say, and where to go, where a page has nothing to work with yet."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.markdown(f"### {icon}")
+        st.markdown(text)
+        if st.button(button, type="primary", key=f"empty_{page}"):
+            go_to(page)
+
+
+def choose_dataset() -> Path | None:
+    """The folder of the data set chosen; None, with a way out, where there is none."""
+    found = dataset.datasets(workspace())
+    if not found:
+        empty("There is no data set yet.", "Get a data set", "dataset")
+        return None
+    name = st.selectbox("Data set", list(found), key="data", bind="query-params", width=_WIDTH)
+    return found[name]
+
+
+def choose_dataset_for(model: Model) -> Path | None:
+    """The folder of the data set to evaluate on: the one the model was trained on unless another is chosen."""
+    found = dataset.datasets(workspace())
+    trained_on = Path(model.run.config().dataset) if model.run else None
+    if trained_on and trained_on.is_dir() and trained_on.resolve() not in {f.resolve() for f in found.values()}:
+        found = {trained_on.name: trained_on, **found}
+    if not found:
+        empty("There is no data set yet.", "Get a data set", "dataset")
+        return None
+    same = [i for i, f in enumerate(found.values()) if trained_on and f.resolve() == trained_on.resolve()]
+    name = st.selectbox("Data set", list(found), index=same[0] if same else 0, key=f"data of {model.name}")
+    return found[name]
+
+
+def choose_model() -> Model | None:
+    """The model chosen; None, with a way out, where there is none."""
+    found = {model.name: model for model in models()}
+    if not found:
+        text = "There is no model yet. Train one: after its first epoch it can be chosen here."
+        empty(text, "Train a model", "train", icon=":material/model_training:")
+        return None
+    return found[st.selectbox("Model", list(found), format_func=run_title, key="model", bind="query-params")]
+
+
+def choose_run(found: list[runs.Run]) -> runs.Run:
+    """One of the runs, of which there is at least one."""
+    by_name = {run.name: run for run in found}
+    return by_name[
+        st.selectbox("Run", list(by_name), format_func=run_title, key="run", bind="query-params", width=_WIDTH)
+    ]
+
+
+def status_badge(status: str) -> None:
+    """A run's status in a word and a colour."""
+    word, colour, icon = STATUS[status]
+    st.badge(word, color=colour, icon=icon)  # type: ignore[arg-type]  # the colours above are all known to it
+
+
+def notes(lines: tuple[str, ...] | list[str], *, title: str) -> None:
+    """Remarks, folded away where there are many."""
+    if not lines:
+        return
+    with st.expander(f"{title} ({len(lines)})", icon=":material/info:", expanded=len(lines) <= 2):
+        st.markdown("\n".join(f"- {plain(line)}" for line in lines))

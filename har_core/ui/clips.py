@@ -1,0 +1,86 @@
+"""Clips to look at: playing one, picking one from a table, and what augmentation makes of one."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from har_core.config import AugmentConfig
+from har_core.dataset import Dataset
+from har_core.ui.frame import plain, reporting
+from har_core.ui.loaders import playable
+from har_core.values import Clip, Rgb
+
+_SHOWN = 5
+"""Frames of a clip in the preview of the augmentation."""
+
+
+def play(path: Path, *, autoplay: bool = True) -> None:
+    """Play a clip, silently and over and over; a file that no browser plays is converted once."""
+    with reporting(), st.spinner("Preparing the clip"):
+        st.video(str(playable(path)), loop=True, autoplay=autoplay, muted=True, alt=f"The clip {path.name}")
+
+
+def pick(table: pd.DataFrame, key: str, *, height: int = 420) -> int | None:
+    """Show a table of clips; gives the position of the row that was clicked, the first one until then."""
+    columns = {
+        "seconds": st.column_config.NumberColumn(format="%.1f s"),
+        "frames per second": st.column_config.NumberColumn("fps", format="%.1f"),
+        "probability": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+    }
+    event = st.dataframe(
+        table, key=key, hide_index=True, on_select="rerun", selection_mode="single-row", height=height,
+        selection_default={"selection": {"rows": [0]}}, column_config=columns, width="stretch",
+    )  # fmt: skip
+    rows = event["selection"]["rows"]
+    return rows[0] if rows and rows[0] < len(table) else None
+
+
+def browse(source: Dataset, parts: dict[Path, str]) -> None:
+    """A table of the data set's clips, and beside it the one that is chosen; `parts` is clip -> part of the split."""
+    actions = st.multiselect("Only these actions", source.actions, key=f"only {source.root}", placeholder="All actions")
+    shown = [i for i, clip in enumerate(source.clips) if not actions or clip.action in actions]
+    table = source.table().iloc[shown]
+    table.insert(2, "part", [parts.get(source.clips[i].path, "") for i in shown])
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        row = pick(table, f"clips {source.root}")
+    with right:
+        if row is None:
+            st.info("Click a row to play its clip.", icon=":material/touch_app:")
+            return
+        clip = source.clips[shown[row]]
+        play(clip.path)
+        st.markdown(f"**{plain(clip.action)}** · {plain(source.relative(clip))}")
+        st.caption(f"Group: {plain(clip.group)}")
+    _augmentation(source, clip)
+
+
+def _augmentation(source: Dataset, clip: Clip) -> None:
+    """What training would make of the clip."""
+    expander = st.expander("See what augmentation does to this clip", icon=":material/auto_awesome:", on_change="rerun")
+    if not expander.open:  # nothing is decoded for what nobody looks at
+        return
+    with expander, reporting():
+        left, right = st.columns(2, vertical_alignment="bottom")
+        strength = left.slider("Strength", 0.0, 2.0, 1.0, 0.25, key="preview strength")
+        seed = int(right.number_input("Draw", 1, 1000, 1, key="preview draw", help="Each number draws anew."))
+        seconds = source.properties[source.clips.index(clip)].seconds
+        rows = [_sheet(clip.path, seconds, strength=0.0, seed=0)]
+        rows += [_sheet(clip.path, seconds, strength=strength, seed=3 * seed + i) for i in range(3)]
+        st.image(np.concatenate(rows), width="stretch", alt="Frames of the clip, and three variations below them")
+        st.caption("First row: the clip as it is. Below: three variations; each holds for all frames of a clip.")
+
+
+@st.cache_data(show_spinner="Drawing variations", max_entries=64)
+def _sheet(path: Path, seconds: float, *, strength: float, seed: int) -> Rgb:
+    """A row of frames, uint8 `(size, T * size, 3)`."""
+    from har_core import video
+    from har_core.augment import Augmenter
+    from har_core.images import fit
+
+    at = np.linspace(0, seconds * 0.95, _SHOWN)
+    frames = np.stack([fit(rgb, 192) for _, rgb in video.read(path, at)])
+    varied = Augmenter(AugmentConfig(strength=strength, flip=strength > 0), 168)(frames, seed=seed)
+    return np.concatenate(list(varied), axis=1)

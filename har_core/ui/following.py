@@ -1,0 +1,232 @@
+"""A training run as it goes on: what its events say, drawn anew every second while it runs."""
+
+import math
+from dataclasses import dataclass, field
+
+import pandas as pd
+import streamlit as st
+
+from har_core import plots
+from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail
+from har_core.runs import Run
+from har_core.ui.choose import notes, status_badge
+from har_core.ui.frame import chart, go_to, plain, reporting, tiles
+
+_REASONS = {
+    "epochs": "All epochs are done.",
+    "early stopping": "Nothing improved any more, so it ended early.",
+    "stopped": "It was stopped; Resume goes on from the last finished epoch.",
+}
+
+
+@dataclass(slots=True)
+class Story:
+    """A run's events as far as a page needs them: each step is forgotten for the next one."""
+
+    tail: Tail
+    kept: list[Event] = field(default_factory=list)
+    prepared: Prepared | None = None
+    stepped: Stepped | None = None
+
+    def read(self) -> None:
+        """Take in what was written since the last time."""
+        for event in self.tail.read():
+            if isinstance(event, Prepared):
+                self.prepared = event
+            elif isinstance(event, Stepped):
+                self.stepped = event
+            else:
+                self.kept.append(event)
+                if isinstance(event, Started):
+                    self.prepared = self.stepped = None
+
+    def last(self, *kinds: type[Event]) -> Event | None:
+        """The newest event of these kinds."""
+        return next((e for e in reversed(self.kept) if isinstance(e, kinds)), None)
+
+
+def follow(run: Run) -> None:
+    """The whole view of a run: what can be done with it, and how it stands."""
+    status = run.status()
+    with reporting():
+        _actions(run, status)
+    st.fragment(_panel, run_every=1.0 if status == "running" else None)(run, status)
+
+
+def _actions(run: Run, status: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        status_badge(status)
+        if status == "running" and st.button("Stop", icon=":material/stop:"):
+            with st.spinner("Stopping; the last finished epoch is kept"):
+                run.stop()
+            st.rerun()
+        if status in ("stopped", "crashed", "failed", "new") and st.button("Resume", icon=":material/play_arrow:"):
+            run.resume()
+            st.rerun()
+        if (run.best / "card.json").is_file():
+            if st.button("Evaluate it", icon=":material/analytics:"):
+                go_to("evaluate", model=run.name)
+            if st.button("Predict with it", icon=":material/movie:"):
+                go_to("predict", model=run.name)
+        if status != "running" and st.button("Delete", icon=":material/delete:", type="tertiary"):
+            _confirm_delete(run)
+
+
+@st.dialog("Delete this run?")
+def _confirm_delete(run: Run) -> None:
+    st.markdown(f"**{plain(run.name)}** and its model will be gone for good.")
+    with st.container(horizontal=True), reporting():
+        if st.button("Delete for good", type="primary"):
+            run.delete()
+            st.session_state.pop("run", None)
+            go_to()
+        if st.button("Keep it"):
+            st.rerun()
+
+
+def _panel(run: Run, drawn_as: str) -> None:
+    with reporting():
+        stories: dict[str, Story] = st.session_state.setdefault("stories", {})
+        story = stories.setdefault(str(run.folder), Story(Tail(run.events_path)))
+        story.read()
+        if run.status(story.kept) != drawn_as:
+            st.rerun()  # the buttons above are of the old status
+        epochs = run.epochs(story.kept)
+        _standing(run, story, epochs, running=drawn_as == "running")
+        if epochs:
+            _numbers(story, epochs)
+            _curves(run, epochs)
+        notes([e.message for e in story.kept if isinstance(e, Noticed)], title="Remarks")
+
+
+def _standing(run: Run, story: Story, epochs: list[EpochEnded], *, running: bool) -> None:
+    """In words and bars: what it does now, or how it ended."""
+    started, ended = story.last(Started), story.last(Ended, Failed)
+    if running:
+        # A resumed run has the end of its first part behind it until it says that it started.
+        _under_way(story, epochs, story.last(Started, Ended, Failed))
+    elif isinstance(ended, Failed):
+        st.error(plain(ended.message), icon=":material/error:")
+        _log(run)
+    elif isinstance(ended, Ended):
+        best = f" The best epoch was {ended.best_epoch}." if ended.best_epoch else ""
+        st.markdown(_REASONS[ended.reason] + best)
+    elif run.log():
+        st.error("The process ended without a word. Resume goes on from the last finished epoch.")
+        _log(run)
+    else:
+        st.markdown("It was cut off or has not begun. Resume goes on from the last finished epoch.")
+    if isinstance(started, Started):
+        st.caption(
+            f"{started.train_clips} clips train, {started.validation_clips} validate · {plain(started.device)}, "
+            f"{plain(started.precision)} · window {started.window_seconds:.1f} s at "
+            f"{started.frames_per_second:.1f} frames a second · weights {plain(started.weights)}"
+        )
+
+
+def _under_way(story: Story, epochs: list[EpochEnded], started: Event | None) -> None:
+    if not isinstance(started, Started):
+        done = story.prepared
+        if done is None or not done.total:
+            st.progress(0.0, "Starting: reading the data set")
+        else:
+            st.progress(done.done / done.total, f"Decoding clips: {done.done} of {done.total}")
+        return
+    step, finished = story.stepped, epochs[-1].epoch if epochs else 0
+    within = step.step / step.steps if step and step.epoch > finished else 0.0
+    share = min(1.0, (finished + within) / started.epochs)
+    st.progress(
+        share, f"Epoch {min(finished + 1, started.epochs)} of {started.epochs}{_time_left(epochs, started, within)}"
+    )
+    if within and step:
+        st.progress(within, f"Step {step.step} of {step.steps}, loss {step.loss:.3f}")
+
+
+def _time_left(epochs: list[EpochEnded], started: Started, within: float) -> str:
+    """How long the rest takes if each epoch is like the last few; training may end before."""
+    if not epochs:
+        return ""
+    alike = [e.seconds for e in epochs[-3:] if e.frozen == epochs[-1].frozen]
+    seconds = sum(alike) / len(alike) * (started.epochs - epochs[-1].epoch - within)
+    if seconds < 60:
+        text = "less than a minute"
+    elif seconds < 5400:
+        text = f"about {math.ceil(seconds / 60)} min"
+    else:
+        text = f"about {seconds / 3600:.1f} h"
+    return f" · {text} left at this pace" if seconds > 0 else ""
+
+
+def _numbers(story: Story, epochs: list[EpochEnded]) -> None:
+    best = max(epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+    started = story.last(Started)
+    clips = started.validation_clips if isinstance(started, Started) else 0
+    low, high = wilson_interval(round(best.validation_accuracy * clips), clips)
+    interval = f"95 % interval {low:.0%} to {high:.0%}: {clips} validation clips say no more than that."
+    tiles(
+        {
+            "Best accuracy": f"{best.validation_accuracy:.1%}",
+            "95 % interval": f"{low * 100:.0f}–{high * 100:.0f} %",
+            "Best epoch": f"{best.epoch}",
+            "Validation loss": f"{epochs[-1].validation_loss:.3f}",
+            "Seconds per epoch": f"{epochs[-1].seconds:.1f}",
+        },
+        helps={
+            "95 % interval": interval,
+            "Best accuracy": "On the validation clips. It chose the epoch too, so it flatters a little.",
+        },
+    )
+
+
+def _curves(run: Run, epochs: list[EpochEnded]) -> None:
+    last = epochs[-1]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Accuracy**")
+        said = f"validation {last.validation_accuracy:.1%}, train {last.train_accuracy:.1%}"
+        chart(plots.accuracies(epochs), "accuracies", alt=f"Accuracy over the epochs; after epoch {last.epoch}: {said}")
+    with right:
+        st.markdown("**Loss**")
+        said = f"validation {last.validation_loss:.3f}, train {last.train_loss:.3f}"
+        chart(plots.losses(epochs), "losses", alt=f"Loss over the epochs; after epoch {last.epoch}: {said}")
+    with st.expander("Learning rates and all epochs", icon=":material/table_chart:"):
+        chart(plots.learning_rates(epochs), "rates", alt="The learning rates of backbone and head over the epochs")
+        st.dataframe(_table(epochs), hide_index=True, width="stretch", key="epoch table")
+        st.download_button(
+            "Epochs as CSV", _table(epochs).to_csv(index=False), f"{run.name}-epochs.csv", "text/csv",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+
+
+def _table(epochs: list[EpochEnded]) -> pd.DataFrame:
+    fields = EpochEnded.__slots__
+    return pd.DataFrame([{name.replace("_", " "): getattr(e, name) for name in fields} for e in epochs]).round(5)
+
+
+def _log(run: Run) -> None:
+    if log := run.log():
+        with st.expander("What the process wrote", icon=":material/terminal:"):
+            st.code(log, language=None, wrap_lines=True)
+
+
+def wilson_interval(right: int, total: int) -> tuple[float, float]:
+    """The 95 % Wilson interval, as `evaluation.wilson` gives it; that module would load torch for it."""
+    if total == 0:
+        return 0.0, 1.0
+    z, share = 1.959964, right / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    reach = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def compare(found: list[Run]) -> None:
+    """All runs in a table, the newest first."""
+    rows = []
+    for run in found:
+        events = run.events()
+        epochs = run.epochs(events)
+        best = max((e.validation_accuracy for e in epochs), default=None)
+        rows.append({"run": run.name, "status": run.status(events), "epochs": len(epochs), "best accuracy": best})
+    with st.expander(f"All runs ({len(found)})", icon=":material/list:"):
+        columns = {"best accuracy": st.column_config.NumberColumn(format="percent")}
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=columns, key="all runs")

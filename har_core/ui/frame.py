@@ -1,0 +1,112 @@
+"""The frame around every page: set-up, errors in words, and moving between pages with something chosen."""
+
+import re
+import secrets
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from har_core.errors import HarError
+
+_STYLE = """<style>
+.stMainBlockContainer { max-width: 76rem; padding-top: 4.5rem; }
+[data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
+.stVideo { border-radius: 0.6rem; max-height: 26rem; background: #000; }
+.stPlotlyChart :is(.xtick text, .ytick text, .legendtext, .xtitle, .ytitle, .bartext),
+.stPlotlyChart .annotation-text:not([style*="rgb(255, 255, 255)"]) { fill: currentColor !important; }
+@media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
+</style>"""
+PAGES = {
+    "dataset": ("Dataset", ":material/video_library:"),
+    "train": ("Train", ":material/model_training:"),
+    "evaluate": ("Evaluate", ":material/analytics:"),
+    "predict": ("Video Predict", ":material/movie:"),
+}
+"""The files in pages/, in the order in which one goes through them, with their titles and icons."""
+_ARRIVING, _FRAMED = "arriving", "framed"
+
+
+def configure() -> None:
+    """Set up the browser's page, and choose what the page before asked to have chosen."""
+    st.set_page_config(page_title="Action recognition", page_icon=":material/directions_run:", layout="wide")
+    st.html(_STYLE)
+    st.session_state[_FRAMED] = True
+    for key, value in st.session_state.pop(_ARRIVING, {}).items():
+        st.session_state[key] = value
+
+
+def navigate(home: Callable[[], None]) -> StreamlitPage:
+    """The bar at the top; gives the page that was asked for. `home` draws the landing page."""
+    first = st.Page(home, title="Home", icon=":material/home:", url_path="home", default=True)
+    rest = [st.Page(f"pages/{name}.py", title=text, icon=icon) for name, (text, icon) in PAGES.items()]
+    return st.navigation([first, *rest], position="top")
+
+
+def go_to(page: str = "", **chosen: str) -> NoReturn:
+    """Leave for another page, or run this one anew, with these widgets (by key) set.
+
+    A widget's value can be set only before it is drawn, hence the detour through the next run.
+    """
+    st.session_state[_ARRIVING] = chosen
+    if page:
+        st.switch_page(f"pages/{page}.py")
+    st.rerun()
+    raise AssertionError("a rerun does not return")
+
+
+def title(name: str, purpose: str) -> None:
+    """The page's heading and one sentence on what it is for."""
+    if not st.session_state.get(_FRAMED):
+        # A server whose first visitor asks for a page runs that page alone, for it does not know of Home.py's
+        # navigation yet. Calling it here makes it known; the next run goes through Home.py.
+        navigate(lambda: None)
+        st.rerun()
+    st.title(name, anchor=False)
+    st.markdown(f":gray[{purpose}]")
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Show what the user can mend as a sentence, and anything else as our bug with a reference."""
+    try:
+        yield
+    except HarError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    except Exception:
+        reference = secrets.token_hex(3).upper()
+        print(f"Bug {reference}:", file=sys.stderr)
+        traceback.print_exc()
+        st.error(
+            f"Something went wrong that is not your fault. Reference **{reference}**: the details stand under it "
+            "in the terminal where the app runs. Reload the page to go on.",
+            icon=":material/bug_report:",
+        )
+
+
+def plain(text: str) -> str:
+    """The text as it is: nothing in it is taken for Markdown but `code`.
+
+    >>> plain("a_b `c_d`")
+    'a\\\\_b `c_d`'
+    """
+    parts = re.split(r"(`[^`\n]+`)", text)
+    # Every second part is code, in which a backslash would be shown.
+    return "".join(p if i % 2 else re.sub(r"([\\`*_{}\[\]<>#$~|:!+-])", r"\\\1", p) for i, p in enumerate(parts))
+
+
+def chart(figure: go.Figure, key: str, *, alt: str) -> None:
+    """Draw a figure; `alt` says in words what it shows."""
+    st.plotly_chart(figure, key=key, width="stretch", config={"displayModeBar": False}, alt=alt)
+
+
+def tiles(values: dict[str, Any], *, helps: dict[str, str] | None = None) -> None:
+    """A row of numbers with their names; it wraps on a narrow screen."""
+    with st.container(horizontal=True, gap="small"):
+        for name, value in values.items():
+            st.metric(name, value, border=True, width=160, help=(helps or {}).get(name))

@@ -1,0 +1,191 @@
+"""Data sets, models and clips, loaded once. Heavy modules are imported here when first needed, not before."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import streamlit as st
+
+from har_core import PROJECT, runs, video, workspace
+from har_core import dataset as datasets
+from har_core.dataset import Dataset
+from har_core.ui.shelf import shelf
+
+if TYPE_CHECKING:
+    from har_core.evaluation import Evaluation
+    from har_core.prediction import Examined, Predictor
+    from har_core.values import Clip
+
+UPLOADS_BYTES = 4 * 2**30
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can be chosen: a run's best epoch, or one that came with the project (`run` is None)."""
+
+    name: str
+    folder: Path
+    run: runs.Run | None
+
+    @property
+    def stamp(self) -> int:
+        """Changes when a better epoch replaces the model."""
+        try:
+            return (self.folder / "card.json").stat().st_mtime_ns
+        except OSError:
+            return 0
+
+
+def models() -> list[Model]:
+    """The models of the runs, newest first, then those that came with the project."""
+    trained = [Model(run.name, run.best, run) for run in runs.all_runs(workspace() / "runs")]
+    bundled = [Model(folder.name, folder, None) for folder in sorted((PROJECT / "models").glob("actions-*"))]
+    return [model for model in trained + bundled if (model.folder / "card.json").is_file()]
+
+
+def read_dataset(root: Path) -> Dataset:
+    """The data set in a folder; read again when a file or folder in it was added, removed or renamed."""
+
+    def read() -> Dataset:
+        with progress("Looking at the clips") as report:
+            return datasets.read(root, progress=report)
+
+    return shelf("data sets", 8).get((root, _folder_stamp(root)), read)
+
+
+def _folder_stamp(root: Path) -> str:
+    """Changes with the entries of the folder and of its folders, two levels deep, without a look at each clip."""
+    found = hashlib.sha256()
+    level = [os.fspath(root)]
+    for _ in range(3):
+        below: list[str] = []
+        for folder in level:
+            try:
+                found.update(f"{folder}|{os.stat(folder).st_mtime_ns}|".encode(errors="replace"))  # noqa: PTH116
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir():
+                            below.append(entry.path)
+                        elif entry.name.endswith((".csv", ".txt")):
+                            found.update(f"{entry.path}|{entry.stat().st_mtime_ns}|".encode(errors="replace"))
+            except OSError:
+                found.update(b"gone")
+        level = sorted(below)
+    return found.hexdigest()
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Report]:
+    """A bar that appears once there is something to wait for and goes when it is done."""
+    place = st.empty()
+
+    def report(done: int, total: int) -> None:
+        if total and done < total:
+            place.progress(done / total, f"{text}: {done} of {total}")
+
+    try:
+        yield report
+    finally:
+        place.empty()
+
+
+def predictor(model: Model) -> Predictor:
+    """The model, ready to predict; loaded once for all viewers, and again when a better epoch replaces it."""
+    return _predictor(model.folder, model.stamp)
+
+
+@st.cache_resource(show_spinner="Loading the model. The first one takes a few seconds.", max_entries=4)
+def _predictor(folder: Path, stamp: int) -> Predictor:
+    from har_core.prediction import Predictor
+
+    loaded = Predictor(folder)
+    # What torch brought along lives for good; the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    return loaded
+
+
+def evaluation_key(model: Model, source: Dataset, split: str) -> tuple[object, ...]:
+    """What an evaluation depends on; the shelf keeps it under this."""
+    return (model.folder, model.stamp, source.root, source.fingerprint, split)
+
+
+def evaluated(model: Model, source: Dataset, clips: tuple[Clip, ...], key: tuple[object, ...]) -> Evaluation:
+    """The model's scores on these clips, computed once."""
+    from har_core import evaluation
+
+    def evaluate() -> Evaluation:
+        with progress("Predicting the clips") as report:
+            return evaluation.evaluate(predictor(model), source, clips, progress=report)
+
+    return shelf("evaluations").get(key, evaluate)
+
+
+def baselines(model: Model, source: Dataset, scores: Evaluation, key: tuple[object, ...]) -> dict[str, float]:
+    """What dumber rules score on the same clips, computed once."""
+    from har_core import evaluation
+
+    def compare() -> dict[str, float]:
+        with progress("Asking dumber rules") as report:
+            return evaluation.baselines(predictor(model), source, scores, progress=report)
+
+    return shelf("baselines").get(key, compare)
+
+
+def examined(model: Model, clip: Path) -> Examined:
+    """What the model says of a clip and what it looked at, computed once."""
+    status = clip.stat()
+    key = (model.folder, model.stamp, clip, status.st_size, status.st_mtime_ns)
+    return shelf("predictions", 64).get(key, lambda: predictor(model).examine(clip, thumbnails=8))
+
+
+def playable(clip: Path) -> Path:
+    """A file that browsers play: the clip itself, or a copy made once.
+
+    Raises:
+        VideoError: the clip cannot be decoded.
+    """
+    status = clip.stat() if clip.exists() else None
+    key = (clip, status and status.st_size, status and status.st_mtime_ns)
+    return shelf("playable", 256).get(key, lambda: video.playable(clip, workspace() / "cache" / "playable"))
+
+
+def keep_upload(name: str, content: BinaryIO) -> Path:
+    """Store an upload in the workspace under the hash of its bytes; the oldest ones go when there are too many."""
+    content.seek(0)
+    found = hashlib.sha256()
+    for block in iter(lambda: content.read(1 << 20), b""):
+        found.update(block)
+    folder = workspace() / "uploads" / found.hexdigest()[:24]
+    # The name is kept for the sentences that name the file; what a browser sends may hold anything.
+    kept = folder / (re.sub(r"[^\w .()-]", "_", Path(name).name)[-80:].lstrip(". ") or "clip")
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        content.seek(0)
+        part = folder / f".{secrets.token_hex(4)}.part"
+        with part.open("wb") as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+        part.replace(kept)
+        _trim(folder)
+    return kept
+
+
+def _trim(newest: Path) -> None:
+    """Remove the oldest uploads, never the newest, until the rest takes little enough room."""
+    others = [(f.stat().st_mtime, f) for f in newest.parent.iterdir() if f.is_dir() and f != newest]
+    total = 0
+    for _, folder in [(0.0, newest), *sorted(others, reverse=True)]:
+        total += sum(file.stat().st_size for file in folder.iterdir())
+        if total > UPLOADS_BYTES and folder != newest:
+            shutil.rmtree(folder, ignore_errors=True)
