@@ -40,7 +40,7 @@ def _effects(config: AugmentConfig, size: int) -> A.Compose:
                 fill=PADDING, p=0.5,
             ),
             A.RandomResizedCrop(
-                (size, size), scale=(max(0.2, 1 - 0.45 * s), 1.0), ratio=(0.8, 1.25), area_for_downscale="image",
+                (size, size), scale=(max(0.2, 1 - 0.35 * s), 1.0), ratio=(0.8, 1.25), area_for_downscale="image",
             ),
             A.ColorJitter(
                 brightness=(1 - 0.3 * s, 1 + 0.3 * s), contrast=(1 - 0.3 * s, 1 + 0.3 * s),

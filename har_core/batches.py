@@ -153,10 +153,14 @@ class TrainClips:
         rgb = self.augment(frames[self.window(index, at, seed=seed)], seed=seed)
         return Sample(rgb.transpose(0, 3, 1, 2), self.labels[index])
 
-    def varied(self, index: int, *, seed: int) -> tuple[Seconds, Rgb]:
-        """The whole grid of a clip under one draw of the augmentation: uint8 `(N, 3, S, S)`."""
+    def varied(self, index: int, *, seed: int | None) -> tuple[Seconds, Rgb]:
+        """The whole grid of a clip, uint8 `(N, 3, S, S)`, under one draw of the augmentation or, None, as it is."""
         at, frames = self.stored(index)
-        return at, self.augment(np.asarray(frames), seed=seed).transpose(0, 3, 1, 2)
+        if seed is None:
+            rgb = np.stack([fit(frame, self.spec.size) for frame in frames])
+        else:
+            rgb = self.augment(np.asarray(frames), seed=seed)
+        return at, rgb.transpose(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,9 +142,9 @@ class TrainConfig(Config):
     size: int = 112
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    epochs: int = 40
+    epochs: int = 60
     batch_size: int = 8
-    backbone_learning_rate: float = 1e-4
+    backbone_learning_rate: float = 3e-5
     head_learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     label_smoothing: float = 0.1
@@ -152,7 +152,7 @@ class TrainConfig(Config):
     plateau_patience: int = 3
     plateau_factor: float = 0.3
     patience: int = 10
-    freeze_epochs: int = 15
+    freeze_epochs: int = 40
     freeze_backbone: bool = False
     class_weights: bool = False
     validation_fraction: float = 0.2

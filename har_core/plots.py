@@ -110,7 +110,7 @@ def top(prediction: Prediction, k: int, *, true: str = "") -> go.Figure:
         customdata=[_escape(action) for action, _ in named],
         hovertemplate="%{customdata}: %{x:.2%}<extra></extra>",
     )
-    figure.update_layout(bargap=0.4, showlegend=False)
+    figure.update_layout(bargap=0.4, showlegend=False, margin_t=4)
     figure.update_xaxes(range=[0, 1.18], visible=False)
     figure.update_yaxes(
         range=[len(named) - 0.5, -0.5], tickvals=places, ticktext=[_label(action) for action, _ in named],
@@ -170,7 +170,7 @@ def confusion(counts: NDArray[np.int64], actions: Sequence[str], *, normalised: 
         text=[_cell_text(labels, counts, shares, row, column) for row, column in cells],
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
-        marker={"symbol": "square", "size": cell - 6, "color": _CLEAR},
+        marker={"symbol": "square", "size": cell - 8, "color": _CLEAR},
         selected={"marker": {"color": "rgba(8,145,178,0.45)", "opacity": 1}},
         unselected={"marker": {"opacity": 0}},
     )
@@ -182,9 +182,13 @@ def confusion(counts: NDArray[np.int64], actions: Sequence[str], *, normalised: 
             font = {"size": 14, "color": "#ffffff"} if strong[row, column] else {"size": 14}
             figure.add_annotation(x=column, y=row, text=text, showarrow=False, font=font)
     ticks = {"tickvals": list(range(number)), "ticktext": labels, "showgrid": False, "zeroline": False}
+    ticks |= {"automargin": True, "constrain": "domain"}
     figure.update_layout(clickmode="event+select", hovermode="closest", hoverdistance=cell)
-    figure.update_xaxes(range=[-0.5, number - 0.5], title="predicted", automargin=True, tickangle=-45, **ticks)
-    figure.update_yaxes(range=[number - 0.5, -0.5], title="true", automargin=True, **ticks)
+    figure.update_xaxes(
+        range=[-0.5, number - 0.5], title="predicted", automargin=True, tickangle=-45, constrain="domain", **ticks
+    )
+    square = {"scaleanchor": "x", "constrain": "domain"}
+    figure.update_yaxes(range=[number - 0.5, -0.5], title="true", automargin=True, **ticks, **square)
     return figure
 
 

@@ -42,6 +42,7 @@ from har_core.values import Clip, Split
 Stopped = Callable[[], bool]
 CACHE_BYTES = 20 * 2**30
 ENCODE_AT_ONCE = 64
+RAMP_EPOCHS = 3
 VARIATIONS = 4  # of a training clip that a backbone frozen for good encodes; the epochs take turns
 
 
@@ -54,8 +55,8 @@ class Progress:
     best_accuracy: float = -1.0
     best_loss: float = math.inf
     stale: int = 0
-    warming: bool = True
-    """The backbone is held while the new layers learn; set back for good once they are warm."""
+    held_until: int = -1
+    """The last epoch in which the backbone was held while the new layers learned; -1 while it is."""
 
     def improves(self, accuracy: float, loss: float) -> bool:
         """Whether this beats the best epoch: more clips right, or as many with a smaller loss."""
@@ -164,18 +165,14 @@ class Trainer:
         if self.device.type == "cpu":
             self.network.to(memory_format=torch.channels_last)
         self.bf16 = _bf16_is_faster(self.network, self.device, learn.spec.size, config.precision)
-        groups = self.network.parameter_groups(backbone=config.backbone_learning_rate, head=config.head_learning_rate)
-        self.optimiser = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-        # A floor for each group: a common one would squeeze the slow and the fast rate together.
-        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimiser,
-            factor=config.plateau_factor,
-            patience=config.plateau_patience,
-            min_lr=[group["lr"] * 0.01 for group in groups],
+        self.rates = {"backbone": config.backbone_learning_rate, "head": config.head_learning_rate}
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameter_groups(**self.rates), weight_decay=config.weight_decay
         )
+        self.scheduler = self._fresh_scheduler()
         self.loss = nn.CrossEntropyLoss(weight=self._class_weights(), label_smoothing=config.label_smoothing)
-        warm = self.network.pretrained and config.freeze_epochs > 0 and not config.freeze_backbone
-        self.progress = Progress(warming=warm)
+        hold = self.network.pretrained and config.freeze_epochs > 0 and not config.freeze_backbone
+        self.progress = Progress(held_until=-1 if hold else 0)
         self._embedded: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
             self.scheduler.load_state_dict(kept["scheduler"])
@@ -200,22 +197,28 @@ class Trainer:
     def epochs(self, stopped: Stopped) -> Iterator[Event]:
         """The loop, read aloud."""
         state = self.progress
-        while state.epoch < self.config.epochs and (state.warming or state.stale < self.config.patience):
+        while state.epoch < self.config.epochs and (state.held_until < 0 or state.stale < self.config.patience):
             epoch, begun = state.epoch + 1, time.monotonic()
-            self.network.freeze(self.config.freeze_backbone or state.warming)
+            self.network.freeze(self.config.freeze_backbone or state.held_until < 0)
             if not self.network.frozen:
                 self._embedded.clear()  # a backbone that learns makes them stale
             torch.manual_seed(self.config.seed * 100_003 + epoch)
             losses, right, seen = 0.0, 0, 0
             rates = [group["lr"] for group in self.optimiser.param_groups]
+            ramp = RAMP_EPOCHS if self.network.pretrained else 0
             batches = list(self._order(epoch))
             for step, batch in enumerate(prefetch([partial(self._batch, epoch, b) for b in batches]), 1):
                 if stopped():
                     yield Ended("stopped", state.best_epoch, max(0.0, state.best_accuracy))
                     return
+                # Adam's first steps are as long as its rate allows whatever the gradient: at the full rate
+                # they would throw a trained backbone far off before it has learned anything.
+                ramped = (epoch - 1 - state.held_until + step / len(batches)) / ramp if ramp else 1.0
+                self.optimiser.param_groups[0]["lr"] = rates[0] * min(1.0, ramped)
                 loss, correct = self._optimise(batch.to(self.device))
                 losses, right, seen = losses + loss * len(batch.labels), right + correct, seen + len(batch.labels)
                 yield Stepped(epoch, step, len(batches), loss)
+            self.optimiser.param_groups[0]["lr"] = rates[0]
             accuracy, validation_loss = self._validate()
             self.scheduler.step(validation_loss)
             best = state.improves(accuracy, validation_loss)
@@ -223,9 +226,10 @@ class Trainer:
             if best:
                 state.best_epoch, state.best_accuracy, state.best_loss = epoch, accuracy, validation_loss
                 checkpoint.save(self.folder / "best", self.network, self._card())
-            if state.warming and (epoch >= self.config.freeze_epochs or state.stale >= self.config.patience):
+            if state.held_until < 0 and (epoch >= self.config.freeze_epochs or state.stale >= self.config.patience):
                 # What the held backbone can give is reached: patience begins anew with the backbone.
-                state.warming, state.stale = False, 0
+                state.held_until, state.stale = epoch, 0
+                self.scheduler = self._fresh_scheduler()
             self._keep()
             yield EpochEnded(
                 epoch=epoch, train_loss=losses / seen, train_accuracy=right / seen,
@@ -235,6 +239,18 @@ class Trainer:
             )  # fmt: skip
         early = state.epoch < self.config.epochs
         yield Ended("early stopping" if early else "epochs", state.best_epoch, state.best_accuracy)
+
+    def _fresh_scheduler(self) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
+        """Both groups at their first rates, with a floor for each: a common one would squeeze them together."""
+        rates = list(self.rates.values())
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimiser,
+            factor=self.config.plateau_factor,
+            patience=self.config.plateau_patience,
+            min_lr=[rate * 0.01 for rate in rates],
+        )
 
     def _order(self, epoch: int) -> Iterator[Sequence[int]]:
         order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.learn.clips))
@@ -259,7 +275,8 @@ class Trainer:
         view = epoch % VARIATIONS if self.config.freeze_backbone else 0
         key = ("train", index, view)
         if key not in self._embedded:
-            at, rgb = self.learn.varied(index, seed=self._seed(view, index))
+            # The first is the clip as it is: a held backbone cannot learn that a crop is the same thing.
+            at, rgb = self.learn.varied(index, seed=self._seed(view, index) if view else None)
             self._embedded[key] = (at, self._encode(rgb))
         return self._embedded[key]
 
@@ -363,10 +380,10 @@ def _bf16_is_faster(network: ActionNetwork, device: torch.device, size: int, pre
         return precision == "bf16"
     if device.type == "mps":
         return False
-    rgb = torch.zeros(16, 3, size, size, dtype=torch.uint8, device=device)
+    rgb = torch.zeros(8, 3, size, size, dtype=torch.uint8, device=device)
     network.eval()  # or the zeros would move a fresh backbone's batch-norm statistics
     best = {False: math.inf, True: math.inf}
-    for round_ in range(3):
+    for round_ in range(6):  # the best of five: another process may be busy at the moment
         for bf16 in best:
             begun = time.perf_counter()
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):

@@ -13,6 +13,8 @@ title("Video Predict", "Upload a clip and see what the model makes of it.")
 model = choose_model()
 if model is None:
     st.stop()
+if model.actions:
+    st.caption(f"It can name {len(model.actions)} actions: {plain(', '.join(model.actions))}.")
 files = st.file_uploader("Clip", type=sorted(EXTENSIONS), accept_multiple_files=True, key="clip")
 if not files:
     st.caption("One clip or several; each should show one action. They stay on this computer.")

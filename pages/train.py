@@ -14,15 +14,17 @@ title("Train", "A run is a process of its own: it goes on when you close this pa
 home = workspace() / "runs"
 found = runs.all_runs(home)
 
-view = "New run"
+view: str | None = "New run"
 if found:
+    st.session_state.setdefault("train_view", "Runs")
     view = st.segmented_control(
-        "View", ["Runs", "New run"], default="Runs", required=True, key="train_view", label_visibility="collapsed"
+        "View", ["Runs", "New run"], required=True, key="train_view", label_visibility="collapsed"
     )
 
 if view == "Runs":
     follow(choose_run(found))
-    compare(found)
+    if len(found) > 1:
+        compare(found)
 elif (folder := choose_dataset()) is not None:
     source = read_dataset(folder)
     config, name = train_settings(source)

@@ -5,10 +5,11 @@ So that a newcomer can try the whole app in two minutes. From the skeleton to th
 solids      swept balls and boxes, a camera, a depth buffer
 light       shading, shadows, from linear light to pixels
 motion      the five actions as poses over time
-figure      who acts, and the solids of a body in a pose
+actor       who acts                    figure, head   the solids of a body in a pose
 surfaces    floors, walls, skies        things   furniture, plants
 scenery     a place as a picture        places   seven of them
 film        `render`: the frames of one clip
+order       which clips to film         worker   the process that films them
 folder      `make`: the data set on disk
 
 >>> import numpy as np
@@ -18,7 +19,7 @@ folder      `make`: the data set on disk
 (48, 64, 3)
 """
 
-from har_core.example.figure import Actor
+from har_core.example.actor import Actor
 from har_core.example.film import Variation, render
 from har_core.example.folder import PURPOSE, make
 from har_core.example.motion import ACTIONS

@@ -8,7 +8,8 @@ import numpy as np
 
 from har_core.errors import ConfigError
 from har_core.example import things
-from har_core.example.figure import Actor, Body
+from har_core.example.actor import Actor
+from har_core.example.figure import Body
 from har_core.example.light import FloorMap, Light, as_pixels, cast, develop, resized, shade
 from har_core.example.motion import ACTIONS, SEAT, Manner, pose
 from har_core.example.places import PLACES, draw_place
@@ -197,8 +198,7 @@ def _place_figure(picture: Plane, camera: Camera, parts: list[Solid], seat: list
     canvas.add(shapes)
     blockers = [(number, part) for number, part in enumerate(shapes) if part.radius > 0.04 and part.soft >= 0.012]
     linear, covered_share = shade(canvas, light, shadow=cast(canvas, blockers, light), rim=0.7)
-    shown = np.dstack([develop(linear), covered_share])
-    shown = resized(shown, (x1 - x0, y1 - y0))
+    shown = resized(np.dstack([linear, covered_share]), (x1 - x0, y1 - y0))
+    share = shown[..., 3:]
     part = picture[y0:y1, x0:x1]
-    part *= 1 - shown[..., 3:]
-    part += shown[..., :3]
+    part += (develop(shown[..., :3] / np.maximum(share, 1e-3)) - part) * share

@@ -1,43 +1,28 @@
-"""The example data set on disk: render every clip, list them, and put the folder in place in one step."""
+"""The example data set on disk: film every clip, list them, and put the folder in place in one step."""
 
+import contextlib
 import csv
+import json
 import os
+import queue
 import re
 import secrets
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from har_core import video
-from har_core.errors import ConfigError, DatasetError
-from har_core.example.figure import Actor
-from har_core.example.film import Variation, render
+from har_core import PROJECT
+from har_core.errors import DatasetError
+from har_core.example import worker
 from har_core.example.motion import ACTIONS
-from har_core.example.places import PLACES
+from har_core.example.order import Job, Order
 
 PURPOSE = "Generated figures, made to try the app with; no claim about real video rests on them."
 
-_SECONDS = (2.0, 4.0)
-"""Shortest and longest clip. Drawn without looking at the action, so that length gives no action away."""
-
 _OWN_FILE = re.compile(rf"clips\.csv|README\.md|({'|'.join(ACTIONS)})(/v_\1_g\d\d_c\d\d\.mp4)?")
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    path: Path
-    action: str
-    actor: Actor
-    variation: Variation
-    seconds: float
-
-    @property
-    def group(self) -> str:
-        return self.path.stem.split("_")[-2]
 
 
 def make(
@@ -49,6 +34,7 @@ def make(
     size: tuple[int, int] = (320, 240),
     frames_per_second: float = 15.0,
     progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
 ) -> Path:
     """Write the example data set, whole or not at all, and give its folder.
 
@@ -62,24 +48,25 @@ def make(
         seed: the same seed gives the same pixels before encoding.
         size: width and height in pixels.
         progress: called in this thread with the clips done and their total, from (0, total) on.
+        workers: how many processes film at a time; None for one a core, 0 for this process alone.
 
     Raises:
         DatasetError: the folder holds something else, or cannot be written.
         ConfigError: a setting out of range.
     """
-    if not (1 <= actors <= 99 and 1 <= clips_per_actor <= 99):
-        raise ConfigError(f"Actors and clips per actor must be 1 to 99, but are {actors} and {clips_per_actor}.")
-    if seed < 0:
-        raise ConfigError(f"A seed is 0 or more, but got {seed}.")
-    folder = Path(folder)
-    _check(folder)
-    jobs = _jobs(actors, clips_per_actor, seed)
+    folder = Path(folder).absolute()
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")  # hidden: no reader lists half a data set
+    order = Order(str(part), actors, clips_per_actor, seed, size, frames_per_second)
+    jobs = order.jobs()
+    workers = min(8, os.cpu_count() or 1, len(jobs)) if workers is None else workers
     try:
+        _check(folder)
         part.mkdir(parents=True)
-        _film(part, jobs, size, frames_per_second, progress or (lambda done, total: None))
+        for done, _ in enumerate(_film(order, jobs, workers)):
+            if progress:
+                progress(done, len(jobs))
         _write_list(part, jobs)
-        (part / "README.md").write_text(_readme(actors, clips_per_actor, seed, size, frames_per_second), "utf-8")
+        (part / "README.md").write_text(_readme(order), "utf-8")
         _check(folder)  # it may have changed meanwhile
         _put(part, folder)
     except OSError as error:
@@ -106,44 +93,73 @@ def _check(folder: Path) -> None:
             )
 
 
-def _jobs(actors: int, clips_per_actor: int, seed: int) -> list[_Job]:
-    jobs = []
-    for person in range(actors):
-        actor = Actor.drawn(person, np.random.default_rng([seed, person]))
-        for kind, action in enumerate(ACTIONS):
-            for take in range(clips_per_actor):
-                random = np.random.default_rng([seed, person, kind, take])
-                # Each action meets every place, each actor many of them: a place gives neither away.
-                place = PLACES[(person + 3 * kind + 2 * take + seed) % len(PLACES)]
-                name = f"v_{action}_g{person + 1:02}_c{take + 1:02}.mp4"
-                seconds = float(random.uniform(*_SECONDS))
-                jobs.append(_Job(Path(action, name), action, actor, Variation.drawn(random, place=place), seconds))
-    return jobs
+def _film(order: Order, jobs: list[Job], workers: int) -> Iterator[None]:
+    """Film all clips; yields once before the first and once after each."""
+    yield
+    if workers == 0:
+        for job in jobs:
+            worker.film(order, job)
+            yield
+        return
+    hired = [_hire(order) for _ in range(workers)]
+    idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
+    for process in hired:
+        idle.put(process)
 
+    def shoot(number: int) -> None:
+        process = idle.get()
+        try:
+            _ask(process, number)
+        finally:
+            idle.put(process)
 
-def _film(
-    root: Path, jobs: list[_Job], size: tuple[int, int], frames_per_second: float, progress: Callable[[int, int], None]
-) -> None:
-    """Render and encode all clips, several at a time: numpy, OpenCV and the encoder let go of Python's lock."""
-
-    def shoot(job: _Job) -> None:
-        frames = render(
-            job.action, job.actor, job.variation, seconds=job.seconds, frames_per_second=frames_per_second, size=size
-        )
-        video.write(root / job.path, frames, frames_per_second=frames_per_second)
-
-    progress(0, len(jobs))
-    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="example")
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="example")
     try:
-        waiting = [pool.submit(shoot, job) for job in jobs]
-        for done, clip in enumerate(as_completed(waiting), start=1):
+        for clip in as_completed([pool.submit(shoot, number) for number in range(len(jobs))]):
             clip.result()
-            progress(done, len(jobs))
+            yield
     finally:
+        for process in hired:
+            process.kill()  # first, so that the threads that wait for an answer get none
         pool.shutdown(cancel_futures=True)
+        for process in hired:
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):  # what was not sent is not wanted any more
+                    pipe and pipe.close()
 
 
-def _write_list(root: Path, jobs: list[_Job]) -> None:
+def _hire(order: Order) -> "subprocess.Popen[str]":
+    """A process that films clips of the order."""
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "har_core.example.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},  # there is one worker a core
+        cwd=PROJECT,  # `-m` looks for modules in the current folder first
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order.to_json()) + "\n")
+    return process
+
+
+def _ask(process: "subprocess.Popen[str]", number: int) -> None:
+    """Have one clip filmed; DatasetError with the reason if that failed."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    answer = ""
+    with contextlib.suppress(OSError, ValueError):  # it has ended: there will be no answer
+        process.stdin.write(f"{number}\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+    failure = json.loads(answer or '"the process that filmed it ended"')
+    if failure:
+        raise DatasetError(f"The example data set could not be made: {failure}")
+
+
+def _write_list(root: Path, jobs: list[Job]) -> None:
     with (root / "clips.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "action", "group"))
@@ -165,15 +181,16 @@ def _put(part: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _readme(actors: int, clips_per_actor: int, seed: int, size: tuple[int, int], frames_per_second: float) -> str:
-    number = actors * clips_per_actor * len(ACTIONS)
+def _readme(order: Order) -> str:
+    width, height = order.size
     return f"""# Example data set
 
 {PURPOSE}
 
-{number} clips of {size[0]} x {size[1]} pixels at {frames_per_second:g} frames a second, 2 to 4 seconds long:
-{actors} actors, {clips_per_actor} of each action per actor. Made by `har_core.example.make` with seed {seed}; every
-picture is computed (a jointed body of shaded solids, in computed rooms and landscapes), none is filmed or downloaded.
+{len(order.jobs())} clips of {width} x {height} pixels at {order.frames_per_second:g} frames a second, 2 to 4 seconds long:
+{order.actors} actors, {order.clips_per_actor} of each action per actor. Made by `har_core.example.make` with seed {order.seed};
+every picture is computed (a jointed body of shaded solids, in computed rooms and landscapes), none is filmed or
+downloaded.
 
 | action | what happens |
 |---|---|

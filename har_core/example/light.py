@@ -40,6 +40,8 @@ def shade(canvas: Canvas, light: Light, *, shadow: Plane | float = 1.0, rim: flo
     """
     width, height = canvas.camera.size_wh
     filled = np.flatnonzero(canvas.shape >= 0)
+    if not len(filled):
+        return np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     normal = canvas.normal[filled] @ canvas.camera.turn.astype(np.float32)  # to the world
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
     u, v = canvas.camera.rays()
@@ -51,7 +53,8 @@ def shade(canvas: Canvas, light: Light, *, shadow: Plane | float = 1.0, rim: flo
     wrap = 0.18  # light that creeps round the edge, as on skin and cloth
     lit = np.clip((normal @ towards + wrap) / (1 + wrap), 0, 1) * arrives
     up = (0.5 + 0.5 * normal[:, 1]) * _openness(canvas).ravel()[filled]
-    colour, gloss, glow = canvas.paint[filled, :3], canvas.paint[filled, 3], canvas.paint[filled, 4]
+    paint = canvas.paint(filled)
+    colour, gloss, glow = paint[:, :3], paint[:, 3], paint[:, 4]
     key, sky, bounce = (np.array(c, np.float32) for c in (light.key, light.sky, light.bounce))
     received = lit[:, None] * key + up[:, None] * sky + ((1 - up) * 0.75)[:, None] * bounce
     half = view + towards
@@ -80,7 +83,7 @@ def _openness(canvas: Canvas) -> Plane:
     return resized(openness, (width, height))
 
 
-def cast(canvas: Canvas, blockers: Sequence[tuple[int, Solid]], light: Light, *, step: int = 2) -> Plane:
+def cast(canvas: Canvas, blockers: Sequence[tuple[int, Solid]], light: Light, *, step: int = 3) -> Plane:
     """How much of the key light reaches each pixel past `blockers`, in [0, 1], `(H, W)`, with soft edges.
 
     A blocker is a number on the canvas and the solid that stands in the light; it never shades itself.
@@ -134,43 +137,50 @@ class FloorMap:
 
     def shadow(self, shapes: Sequence[Solid | Box], light: Light) -> Plane:
         """How dark the floor lies in the shadow of `shapes`, 0 to 1: sharp under what is near, soft under the rest."""
+        heights = np.array([shape.points[:, 1].sum() / len(shape.points) for shape in shapes])
+        outlines = self._outlines(shapes, light.towards)
         dark: Plane = np.zeros(self._empty().shape, np.float32)
         for low, high, blur in ((-1.0, 0.35, 0.028), (0.35, 0.9, 0.06), (0.9, 9.0, 0.11)):
             layer = self._empty()
-            for shape in shapes:
-                if low <= shape.points[:, 1].mean() < high:
-                    self._drop(layer, shape, light.towards)
+            for index in np.flatnonzero((low <= heights) & (heights < high)).tolist():
+                self._drop(layer, shapes[index], outlines[index])
             if layer.any():
-                soft = blurred(layer, blur * self.pixels) / 255
-                dark = 1 - (1 - dark) * (1 - soft)
+                dark = 1 - (1 - dark) * (1 - blurred(layer, blur * self.pixels) / 255)
         return dark
 
     def contact(self, shapes: Sequence[Solid | Box]) -> Plane:
         """The dim patch under what stands on the floor or close above it, 0 to 1; it needs no lamp."""
+        heights = np.array([(shape.points[:, 1] - shape.reach).min() for shape in shapes]).clip(0)
+        outlines = self._outlines(shapes, np.array([0.0, 1.0, 0.0]))
         layer = self._empty()
-        heights = [max(0.0, float((shape.points[:, 1] - shape.reach).min())) for shape in shapes]
-        for index in np.argsort(heights)[::-1]:  # the lowest last: the darkest wins
+        for index in np.argsort(heights)[::-1].tolist():  # the lowest last: the darkest wins
             if heights[index] < 0.3:
-                self._drop(layer, shapes[index], np.array([0.0, 1.0, 0.0]), 255 * np.exp(-heights[index] / 0.07))
+                self._drop(layer, shapes[index], outlines[index], 255 * float(np.exp(-heights[index] / 0.07)))
         return blurred(layer, 0.04 * self.pixels) / 255
 
     def _empty(self) -> NDArray[np.uint8]:
         number = round(self.side * self.pixels)
         return np.zeros((number, number), np.uint8)
 
-    def _drop(self, layer: NDArray[np.uint8], shape: Solid | Box, towards: Vector, value: float = 255) -> None:
-        """Draw where the shadow of one shape falls: its outline, moved to the floor along the light."""
-        ends = shape.points
-        feet = ends - ends[:, 1:2] * (towards / towards[1])
-        pixels = (feet[:, [0, 2]] - [self.left, self.far]) * self.pixels
-        if np.any(np.abs(pixels) > 2000):
-            return
-        points = np.round(pixels * 16).astype(np.int32)
+    def _outlines(self, shapes: Sequence[Solid | Box], towards: Vector) -> list[NDArray[np.int32]]:
+        """Where the points of each shape fall on the map along the light, in sixteenths of a pixel."""
+        if not shapes:
+            return []
+        points = np.concatenate([shape.points for shape in shapes])
+        feet = points[:, [0, 2]] - points[:, 1:2] * (towards[[0, 2]] / towards[1])
+        pixels = np.round((feet - [self.left, self.far]) * (16 * self.pixels)).clip(-30000, 30000).astype(np.int32)
+        return np.split(pixels, np.cumsum([len(shape.points) for shape in shapes[:-1]]))
+
+    def _drop(
+        self, layer: NDArray[np.uint8], shape: Solid | Box, outline: NDArray[np.int32], value: float = 255
+    ) -> None:
+        """Draw the shadow of one shape."""
         if isinstance(shape, Box):
-            cv2.fillConvexPoly(layer, cv2.convexHull(points), value, cv2.LINE_AA, 4)
+            cv2.fillConvexPoly(layer, cv2.convexHull(outline), value, cv2.LINE_AA, 4)
             return
         width = max(1, round((shape.radius + shape.end_radius) * min(1.0, sum(shape.scale) / 3) * self.pixels))
-        cv2.line(layer, points[0].tolist(), points[1].tolist(), value, width, cv2.LINE_AA, 4)
+        start, stop = outline.tolist()
+        cv2.line(layer, start, stop, value, width, cv2.LINE_AA, 4)
 
 
 _TONES = np.linspace(0, 1, 4096) ** (1 / 2.2)

@@ -79,7 +79,9 @@ def _courtyard(random: np.random.Generator, azimuth: float, brightness: float) -
     side = 1.0 if random.random() < 0.5 else -1.0
     shapes = things.bench(side * random.uniform(1.2, 1.5), back + 0.42, 0.0)
     for nearest in (1.0, 1.65):
-        shapes += things.plant(random, -side * random.uniform(nearest, nearest + 0.35), back + random.uniform(0.35, 0.5))
+        shapes += things.plant(
+            random, -side * random.uniform(nearest, nearest + 0.35), back + random.uniform(0.35, 0.5)
+        )
     light = _light(azimuth, brightness, 0.85, (1.65, 1.50, 1.25), (0.38, 0.45, 0.56), (0.30, 0.26, 0.22))
     return Place(floor, light, Walls(wall, back, 5.0), shapes)
 

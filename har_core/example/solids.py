@@ -172,7 +172,7 @@ class Solid:
         ta = _linear(a if local is None else a @ local, u, v)  # ray . a
         inside_a = ta * ta - (aa - ra * ra) * square
         if d2 < 1e-9:  # one ball holds the other
-            chosen = np.flatnonzero(inside_a > 0)
+            chosen = _where(inside_a > 0)
             depth = (ta.take(chosen) - np.sqrt(inside_a.take(chosen))) / square.take(chosen)
             along = np.zeros_like(depth)
         else:
@@ -181,11 +181,11 @@ class Solid:
             k2 = d2 * square - m2 * m2
             k1 = (rr * ra - m1) * m2 - d2 * ta
             h = k1 * k1 - (d2 * aa - m1 * m1 + m1 * rr * ra * 2 - m0 * ra * ra) * k2
-            chosen = np.flatnonzero(h > 0)
+            chosen = _where(h > 0)
             m2 = m2.take(chosen)
             depth = (-np.sqrt(h.take(chosen)) - k1.take(chosen)) / k2.take(chosen)
             along = (m1 - ra * rr + depth * m2) / d2
-            caps = np.flatnonzero((along <= 0) | (along >= 1))
+            caps = _where((along <= 0) | (along >= 1))
             of_caps = chosen[caps]
             ta, square = ta.take(of_caps), square.take(of_caps)
             tb, inside_a = ta + m2[caps], inside_a.take(of_caps)
@@ -195,7 +195,7 @@ class Solid:
                 last = np.where(inside_b > 0, (tb - np.sqrt(inside_b)) / square, np.inf)
             depth[caps] = np.minimum(first, last)
             along[caps] = first >= last
-            seen = np.flatnonzero(depth < np.inf)
+            seen = _where(depth < np.inf)
             chosen, depth, along = chosen[seen], depth[seen], along[seen]
         if not len(chosen):
             return None
@@ -210,6 +210,10 @@ class Solid:
         normal = gap if local is None else gap @ local.astype(np.float32)
         pixels = (rows + y0) * camera.size_wh[0] + columns + x0
         return Hit(pixels, depth.astype(np.float32), normal.astype(np.float32), along.astype(np.float32))
+
+
+def _where(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    return mask.ravel().nonzero()[0]  # np.flatnonzero, without its detours: it is called often
 
 
 def _linear(form: Vector, u: Plane, v: Plane) -> Plane:
@@ -255,7 +259,7 @@ class Box:
         near = (-np.sign(ray) * self.half - origin) / ray
         far = (np.sign(ray) * self.half - origin) / ray
         depth = near.max(1)
-        chosen = np.flatnonzero(depth < far.min(1))
+        chosen = _where(depth < far.min(1))
         if not len(chosen):
             return None
         side = near[chosen].argmax(1)
@@ -270,53 +274,63 @@ class Box:
 
 @dataclass(slots=True, eq=False)
 class Canvas:
-    """The nearest surface at each pixel of a camera: depth, normal, colour, gloss, glow, which shape."""
+    """The nearest surface at each pixel of a camera: depth, normal, which shape and where along it."""
 
     camera: Camera
+    shapes: list[Solid | Box] = field(default_factory=list)
     depth: Plane = field(init=False)
     normal: Plane = field(init=False)
-    paint: Plane = field(init=False)
     shape: NDArray[np.int16] = field(init=False)
+    along: Plane = field(init=False)
 
     def __post_init__(self) -> None:
         width, height = self.camera.size_wh
         self.depth = np.full(width * height, np.inf, np.float32)
         self.normal = np.zeros((width * height, 3), np.float32)
-        self.paint = np.zeros((width * height, 5), np.float32)
         self.shape = np.full(width * height, -1, np.int16)
+        self.along = np.zeros(width * height, np.float32)
 
     def add(self, shapes: Sequence[Solid | Box]) -> None:
-        """Draw shapes, numbered from 0; where two touch, depth, normal and colour melt over `soft` metres."""
+        """Draw shapes; where two touch, depth and normal melt over `soft` metres."""
         if not shapes:
             return
         rays = self.camera.rays()
-        for number, (shape, covered) in enumerate(zip(shapes, windows(self.camera, shapes).tolist(), strict=True)):
+        for shape, covered in zip(shapes, windows(self.camera, shapes).tolist(), strict=True):
             x0, y0, x1, y1 = covered
             hit = shape.hit(self.camera, rays, covered) if x1 > x0 and y1 > y0 else None
-            if hit is None:
-                continue
-            before = self.depth[hit.pixels]
-            share = np.minimum(0.5 + (0.5 / shape.soft) * (before - hit.depth), 1)
-            shown = np.flatnonzero(share > 0)
-            pixels, share, depth = hit.pixels[shown], share[shown], hit.depth[shown]
-            normal, before = _unit(hit.normal[shown]), before[shown]
-            mixed = np.flatnonzero(share < 1)
-            keep = (1 - share[mixed])[:, None]
-            paint = _paint(shape.material, hit.along[shown])
-            normal[mixed] += (self.normal[pixels[mixed]] - normal[mixed]) * keep
-            paint[mixed] += (self.paint[pixels[mixed]] - paint[mixed]) * keep
-            depth[mixed] += (before[mixed] - depth[mixed]) * keep[:, 0]
-            self.depth[pixels], self.normal[pixels], self.paint[pixels] = depth, normal, paint
-            self.shape[pixels[share > 0.5]] = number
+            if hit is not None:
+                self._draw(hit, len(self.shapes), shape.soft)
+            self.shapes.append(shape)
 
+    def _draw(self, hit: Hit, number: int, soft: float) -> None:
+        pixels, depth, normal, along = hit
+        before = self.depth.take(pixels)
+        share = 0.5 + (0.5 / soft) * (before - depth)  # 1 where the new surface is well in front, 0 behind
+        if share.min() <= 0:
+            shown = _where(share > 0)
+            pixels, depth, normal, along = pixels[shown], depth[shown], normal[shown], along[shown]
+            before, share = before[shown], share[shown]
+        mixed = _where(share < 1)
+        if len(mixed):
+            keep = 1 - share[mixed]
+            depth[mixed] += (before[mixed] - depth[mixed]) * keep
+            old, new = _unit(self.normal[pixels[mixed]]), _unit(normal[mixed])
+            normal[mixed] = new + (old - new) * keep[:, None]
+            front = _where(share > 0.5)
+            self.shape[pixels[front]], self.along[pixels[front]] = number, along[front]
+        else:
+            self.shape[pixels], self.along[pixels] = number, along
+        self.depth[pixels], self.normal[pixels] = depth, normal
 
-def _paint(material: Material, along: Plane) -> Plane:
-    """Colour, gloss and glow, `(N, 5)`."""
-    paint = np.empty((len(along), 5), np.float32)
-    paint[:] = (*material.colour, material.gloss, material.glow)
-    if material.stripe is not None:
-        paint[(along * material.stripes) % 1 < 0.45, :3] = material.stripe
-    return paint
+    def paint(self, filled: NDArray[np.intp]) -> Plane:
+        """Colour, gloss and glow of the pixels `filled` `(N,)`, each covered by a shape: `(N, 5)`."""
+        materials = [shape.material for shape in self.shapes]
+        number = self.shape.take(filled)
+        plain = np.array([(*m.colour, m.gloss, m.glow) for m in materials], np.float32)
+        striped = np.array([(*(m.stripe or m.colour), m.gloss, m.glow) for m in materials], np.float32)
+        band = self.along.take(filled) * np.array([m.stripes for m in materials], np.float32).take(number)
+        both = np.stack([plain, striped])
+        return np.asarray(both[(band - np.floor(band) < 0.45).astype(np.intp), number])
 
 
 def _unit(vectors: Plane) -> Plane:

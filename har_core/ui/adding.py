@@ -1,6 +1,5 @@
 """New data sets: the example, a folder of this computer, and uploads."""
 
-import shutil
 from pathlib import Path
 
 import streamlit as st
@@ -31,31 +30,15 @@ def purpose() -> str:
     return str(example.PURPOSE)
 
 
-def make_example_button(*, primary: bool = True) -> None:
+def make_example_button() -> None:
     """The button that renders the example data set and then shows it."""
-    if st.button("Make the example data set", type="primary" if primary else "secondary", icon=":material/animation:"):
+    if st.button("Make the example data set", type="primary", icon=":material/animation:"):
+        from har_core import example
+
         with reporting():
-            _make_example()
+            with progress("Rendering clips") as report:
+                example.make(workspace() / "datasets" / EXAMPLE, progress=report)
             go_to("dataset", data=EXAMPLE)
-
-
-def _make_example() -> Path:
-    """Render it under a hidden name first: a data set that is cut off half-way must not look finished."""
-    from har_core import example
-
-    target = workspace() / "datasets" / EXAMPLE
-    if target.exists():
-        return target
-    hidden = target.with_name(f".{EXAMPLE}-in-the-making")
-    shutil.rmtree(hidden, ignore_errors=True)
-    hidden.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with progress("Rendering clips") as report:
-            example.make(hidden, progress=report)
-        hidden.rename(target)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-    return target
 
 
 def add_panel() -> None:

@@ -34,7 +34,7 @@ def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None
         st.markdown(f"**What it looked at:** {len(seen.thumbnails)} of {seen.frames} frames")
         with st.container(horizontal=True, gap="small"):
             for second, jpeg in seen.thumbnails:
-                st.image(jpeg, caption=f"{second:.1f} s", width=118, alt=f"The frame at {second:.1f} seconds")
+                st.image(jpeg, caption=f"{second:.1f} s", width=96, alt=f"The frame at {second:.1f} seconds")
     if len(seen.windows) > 1:
         st.markdown("**Over time**")
         windows = [(w.start, w.stop, w.prediction) for w in seen.windows]

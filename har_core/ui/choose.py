@@ -37,9 +37,8 @@ def run_title(name: str) -> str:
 
 def empty(text: str, button: str, page: str, *, icon: str = ":material/inbox:") -> None:
     """What to say, and where to go, where a page has nothing to work with yet."""
-    with st.container(border=True, horizontal_alignment="center"):
-        st.markdown(f"### {icon}")
-        st.markdown(text)
+    with st.container(border=True):
+        st.markdown(f"{icon} {text}")
         if st.button(button, type="primary", key=f"empty_{page}"):
             go_to(page)
 

@@ -87,7 +87,9 @@ def _confirm_delete(run: Run) -> None:
 def _panel(run: Run, drawn_as: str) -> None:
     with reporting():
         stories: dict[str, Story] = st.session_state.setdefault("stories", {})
-        story = stories.setdefault(str(run.folder), Story(Tail(run.events_path)))
+        # A run that was deleted and made anew under its old name is another story.
+        made = (run.folder / "config.json").stat().st_mtime_ns
+        story = stories.setdefault(f"{run.folder} {made}", Story(Tail(run.events_path)))
         story.read()
         if run.status(story.kept) != drawn_as:
             st.rerun()  # the buttons above are of the old status
@@ -104,7 +106,7 @@ def _standing(run: Run, story: Story, epochs: list[EpochEnded], *, running: bool
     started, ended = story.last(Started), story.last(Ended, Failed)
     if running:
         # A resumed run has the end of its first part behind it until it says that it started.
-        _under_way(story, epochs, story.last(Started, Ended, Failed))
+        _under_way(run, story, epochs, story.last(Started, Ended, Failed))
     elif isinstance(ended, Failed):
         st.error(plain(ended.message), icon=":material/error:")
         _log(run)
@@ -124,7 +126,7 @@ def _standing(run: Run, story: Story, epochs: list[EpochEnded], *, running: bool
         )
 
 
-def _under_way(story: Story, epochs: list[EpochEnded], started: Event | None) -> None:
+def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event | None) -> None:
     if not isinstance(started, Started):
         done = story.prepared
         if done is None or not done.total:
@@ -135,17 +137,18 @@ def _under_way(story: Story, epochs: list[EpochEnded], started: Event | None) ->
     step, finished = story.stepped, epochs[-1].epoch if epochs else 0
     within = step.step / step.steps if step and step.epoch > finished else 0.0
     share = min(1.0, (finished + within) / started.epochs)
-    st.progress(
-        share, f"Epoch {min(finished + 1, started.epochs)} of {started.epochs}{_time_left(epochs, started, within)}"
-    )
+    text = f"Epoch {min(finished + 1, started.epochs)} of {started.epochs}"
+    st.progress(share, text + _time_left(run, epochs, started, within))
     if within and step:
         st.progress(within, f"Step {step.step} of {step.steps}, loss {step.loss:.3f}")
 
 
-def _time_left(epochs: list[EpochEnded], started: Started, within: float) -> str:
+def _time_left(run: Run, epochs: list[EpochEnded], started: Started, within: float) -> str:
     """How long the rest takes if each epoch is like the last few; training may end before."""
     if not epochs:
         return ""
+    if epochs[-1].frozen and not run.config().freeze_backbone:
+        return " · the backbone is frozen; later epochs take longer"
     alike = [e.seconds for e in epochs[-3:] if e.frozen == epochs[-1].frozen]
     seconds = sum(alike) / len(alike) * (started.epochs - epochs[-1].epoch - within)
     if seconds < 60:
@@ -173,6 +176,7 @@ def _numbers(story: Story, epochs: list[EpochEnded]) -> None:
         },
         helps={
             "95 % interval": interval,
+            "Validation loss": "Of the latest epoch.",
             "Best accuracy": "On the validation clips. It chose the epoch too, so it flatters a little.",
         },
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -45,6 +46,14 @@ class Model:
             return (self.folder / "card.json").stat().st_mtime_ns
         except OSError:
             return 0
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What it can name, read without loading torch; empty where the card is damaged."""
+        try:
+            return tuple(json.loads((self.folder / "card.json").read_text(encoding="utf-8"))["classes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
 
 
 def models() -> list[Model]:

@@ -50,7 +50,7 @@ def show_scores(scores: Evaluation, *, split: str) -> None:
         wide = (
             f" With {number} clips the interval is wide: do not read much into a few percent." if number < 100 else ""
         )
-        st.caption(f"No group of these clips was in training, so nobody was seen before.{wide}")
+        st.caption(f"No group of these clips (who or where was filmed) was in training.{wide}")
     notes([f"{clip}: {reason}" for clip, reason in scores.skipped], title="Clips left out")
 
 
@@ -74,7 +74,7 @@ def show_confusion(scores: Evaluation, key: str) -> tuple[str, str] | None:
 def show_per_class(scores: Evaluation) -> None:
     """Precision, recall and F1 of each action."""
     share = st.column_config.NumberColumn(format="percent")
-    table = scores.per_class()
+    table = scores.per_class().round(3)
     st.dataframe(
         table, hide_index=True, width="stretch", height=min(35 * len(table) + 40, 520), placeholder="–",
         column_config={"precision": share, "recall": share, "f1": share},
@@ -84,7 +84,7 @@ def show_per_class(scores: Evaluation) -> None:
 
 def show_clips(scores: Evaluation, cell: tuple[str, str] | None, key: str) -> None:
     """The clips of a cell, or the wrong ones, the most surely wrong first; the chosen one plays."""
-    table = scores.table()
+    table = scores.table().round(3)
     if cell:
         true, said = cell
         what = f"taken for **{plain(said)}**" if true != said else "and recognised as such"
@@ -107,15 +107,16 @@ def show_clips(scores: Evaluation, cell: tuple[str, str] | None, key: str) -> No
         play(scored.path)
         alt = ", ".join(f"{action} {probability:.0%}" for action, probability in scored.prediction.top(5))
         chart(plots.top(scored.prediction, 5, true=scored.action), f"top {key}", alt=alt)
-        st.caption(f"True: :blue[{plain(scored.action)}]")
+        st.caption(f"True action: **{plain(scored.action)}**, the blue bar if it is among the first five.")
 
 
 def show_baselines(found: dict[str, float], accuracy: float) -> None:
     """What dumber rules score, each with what it does."""
-    rows = [{"rule": "this model", "accuracy": accuracy, "what it does": "sees the clip as it is"}]
-    rows += [{"rule": name, "accuracy": value, "what it does": _BASELINES[name]} for name, value in found.items()]
+    rows = [("this model", accuracy, "sees the clip as it is")]
+    rows += [(name, value, _BASELINES[name]) for name, value in found.items()]
+    table = pd.DataFrame(rows, columns=["rule", "accuracy", "what it does"]).round(3)
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config={"accuracy": share})
+    st.dataframe(table, hide_index=True, width="stretch", column_config={"accuracy": share})
     st.caption(
         "A model that reads motion beats all of them. If one frame or shuffled frames do as well, it goes by looks; "
         "if shape and length do, the files themselves give the action away."

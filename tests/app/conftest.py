@@ -1,0 +1,120 @@
+"""A tiny data set, a tiny model and made-up runs, so that pages can be tested without training."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+from har_core import PROJECT, dataset, video
+from har_core.config import ClipSpec, NetworkConfig, TrainConfig
+from har_core.events import Ended, EpochEnded, Event, Prepared, Started, encode
+from har_core.runs import Run
+
+ACTIONS = ("bright", "dark")
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight clips of two actions and four groups, and one file that is no video."""
+    root = tmp_path_factory.mktemp("clips") / "tiny"
+    random = np.random.default_rng(0)
+    for action, level in zip(ACTIONS, (200, 40), strict=True):
+        for group in range(1, 5):
+            path = root / action / f"v_{action}_g{group:02d}_c01.mp4"
+            pictures = (np.clip(level + random.normal(0, 20, (48, 64, 3)), 0, 255).astype(np.uint8) for _ in range(15))
+            video.write(path, pictures, frames_per_second=10)
+    (root / "dark" / "broken.mp4").write_bytes(b"no video")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _through_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest forgets before each run that Home.py brings its own navigation, and would run the page without it."""
+    make = PagesManager.__init__
+
+    def remember(manager: PagesManager, *given: object, **named: object) -> None:
+        make(manager, *given, **named)  # type: ignore[arg-type]
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", remember)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty workspace."""
+    monkeypatch.setenv("HAR_WORKSPACE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
+    """A workspace with a data set and a finished run that left a model. Tests only look at it."""
+    from har_core import checkpoint
+    from har_core.network import ActionNetwork
+
+    root = tmp_path_factory.mktemp("ready")
+    source = dataset.read(dataset.link(root, "tiny", clips))
+    parts = dataset.split(source.clips, validation_fraction=0.25)
+    run = fake_run(root, source.root, [started(), *epochs(2), Ended("epochs", 2, 0.5)], name="done")
+    shape = NetworkConfig(weights="none", lstm_size=8)
+    card = checkpoint.Card(
+        ACTIONS, ClipSpec(window_seconds=0.5, frames_per_second=4, most_frames=2, size=32), shape, windows=3,
+        split={"train": [source.relative(c) for c in parts.train],
+               "validation": [source.relative(c) for c in parts.validation], "test": []},
+    )  # fmt: skip
+    checkpoint.save(run.best, ActionNetwork(shape, 2), card)
+    return root
+
+
+@pytest.fixture
+def ready_workspace(ready: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HAR_WORKSPACE", str(ready))
+    return ready
+
+
+@pytest.fixture
+def open_page() -> Iterator[Open]:
+    """Opens the app at a page, as a browser does by its address."""
+
+    def open_(page: str = "", **state: object) -> AppTest:
+        app = AppTest.from_file(str(PROJECT / "Home.py"), default_timeout=60)
+        for key, value in state.items():
+            app.session_state[key] = value
+        app.run()
+        return app.switch_page(f"pages/{page}.py").run() if page else app
+
+    yield open_
+
+
+def started(*, epochs: int = 5) -> Started:
+    return Started(0.0, 1, epochs, "cpu", "fp32", "none: random numbers", ACTIONS, 6, 2, 0.5, 4.0)
+
+
+def epochs(number: int) -> list[Event]:
+    return [EpochEnded(e, 1 / e, 0.5, 1 / e, 0.5, 0.0, 1e-3, 60.0, True, True) for e in range(1, number + 1)]
+
+
+def fake_run(workspace: Path, data: Path, events: list[Event], *, name: str = "run") -> Run:
+    """A run's folder as a trainer would have written it."""
+    folder = workspace / "runs" / name
+    folder.mkdir(parents=True)
+    config = TrainConfig(dataset=str(data), freeze_backbone=True)
+    (folder / "config.json").write_text(json.dumps(config.to_json()), encoding="utf-8")
+    (folder / "events.jsonl").write_text("".join(encode(e) for e in [Prepared(8, 8), *events]), encoding="utf-8")
+    return Run(folder)
+
+
+def button(app: AppTest, label: str) -> AppTest:
+    """Clicks the button of this name."""
+    return next(b for b in app.button if b.label == label).click().run()
+
+
+def words(app: AppTest) -> str:
+    """Everything the page says in texts, headings, captions, notes and metrics."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.warning, app.info, app.success)
+    return "\n".join([*(e.value for kind in kinds for e in kind), *(f"{m.label} {m.value}" for m in app.metric)])

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from har_core import dataset, example
+from tests.app.conftest import Open, button, epochs, fake_run, started, words
+
+
+def test_an_empty_workspace_offers_the_example(workspace: Path, open_page: Open) -> None:
+    app = open_page()
+    assert not app.exception
+    assert "No data set yet" in words(app)
+    assert "Make the example data set" in [b.label for b in app.button]
+    assert "Generated figures" in words(app)  # what it is good for stands beside the button
+
+
+def test_the_example_is_made_and_shown(
+    workspace: Path, clips: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(folder: Path, *, progress: object) -> Path:
+        progress(0, 2)  # type: ignore[operator]
+        dataset.link(workspace, folder.name, clips)
+        return folder
+
+    monkeypatch.setattr(example, "make", make)
+    app = button(open_page(), "Make the example data set")
+    assert not app.exception
+    assert app.title[0].value == "Dataset"
+    assert app.selectbox(key="data").value == "example"
+    assert "Clips 8" in words(app)
+
+
+def test_what_to_do_next_follows_what_is_there(workspace: Path, clips: Path, open_page: Open) -> None:
+    dataset.link(workspace, "tiny", clips)
+    app = open_page()
+    assert "A data set is ready" in words(app)
+    app = button(app, "Train a model")
+    assert app.title[0].value == "Train"
+    run = fake_run(workspace, clips, [started(), *epochs(1)])
+    run.best.mkdir()
+    (run.best / "card.json").write_text('{"classes": ["bright", "dark"]}')
+    assert "A model is ready" in words(open_page())
+
+
+def test_a_bug_gets_a_reference_and_no_traceback(
+    workspace: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dataset, "datasets", lambda root: 1 / 0)
+    app = open_page()
+    assert not app.exception
+    assert "not your fault" in app.error[0].value
+    reference = app.error[0].value.split("**")[1]
+    written = capsys.readouterr().err
+    assert reference in written and "ZeroDivisionError" in written
