@@ -38,7 +38,10 @@ class Config:
         fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # every subclass is a dataclass
         if unknown := sorted(set(values) - fields):
             raise ConfigError(f"{cls.__name__} has no setting {unknown[0]!r}. It has: {', '.join(sorted(fields))}.")
-        return cls(**{name: _checked(cls, name, hints[name], value) for name, value in values.items()})
+        try:
+            return cls(**{name: _checked(cls, name, hints[name], value) for name, value in values.items()})
+        except OverflowError:
+            raise ConfigError(f"{cls.__name__} holds a number that is too large.") from None
 
 
 def _checked(owner: type, name: str, hint: Any, value: object) -> Any:  # noqa: ANN401  # whatever the hint says

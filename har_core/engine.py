@@ -8,6 +8,7 @@ takes less than a millisecond and stays in torch.
 import contextlib
 import hashlib
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -87,7 +88,9 @@ def _compile(network: ActionNetwork, folder: Path, size: int) -> Any:  # noqa: A
         with contextlib.suppress(RuntimeError):
             return core.compile_model(core.read_model(exported), "CPU")
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
-    model = openvino.convert_model(_Encoder(network).eval(), example_input=example, input=[-1, 3, size, size])
+    with warnings.catch_warnings():  # openvino traces with what torch calls deprecated
+        warnings.simplefilter("ignore")
+        model = openvino.convert_model(_Encoder(network).eval(), example_input=example, input=[-1, 3, size, size])
     # A folder that cannot be written (a bundled model, a full disk) costs the export at each start, no more.
     with contextlib.suppress(OSError, RuntimeError):
         exported.parent.mkdir(exist_ok=True)

@@ -181,14 +181,12 @@ def confusion(counts: NDArray[np.int64], actions: Sequence[str], *, normalised: 
             text = f"{shares[row, column]:.0%}" if normalised else str(counts[row, column])
             font = {"size": 14, "color": "#ffffff"} if strong[row, column] else {"size": 14}
             figure.add_annotation(x=column, y=row, text=text, showarrow=False, font=font)
-    ticks = {"tickvals": list(range(number)), "ticktext": labels, "showgrid": False, "zeroline": False}
-    ticks |= {"automargin": True, "constrain": "domain"}
+    ticks = {"tickvals": list(range(number)), "ticktext": labels, "automargin": True, "constrain": "domain"}
     figure.update_layout(clickmode="event+select", hovermode="closest", hoverdistance=cell)
-    figure.update_xaxes(
-        range=[-0.5, number - 0.5], title="predicted", automargin=True, tickangle=-45, constrain="domain", **ticks
-    )
-    square = {"scaleanchor": "x", "constrain": "domain"}
-    figure.update_yaxes(range=[number - 0.5, -0.5], title="true", automargin=True, **ticks, **square)
+    figure.update_xaxes(range=[-0.5, number - 0.5], title="predicted", tickangle=-45, **ticks)
+    figure.update_yaxes(range=[number - 0.5, -0.5], title="true", scaleanchor="x", **ticks)
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_yaxes(showgrid=False, zeroline=False)
     return figure
 
 

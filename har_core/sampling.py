@@ -90,9 +90,9 @@ def grid(seconds: float, spec: ClipSpec, *, fineness: int = 2, segments: int = 8
     if seconds <= segments * stretch:
         return np.arange(max(1, int(seconds / step + 1e-6)), dtype=np.float64) * step
     begins = np.linspace(0.0, seconds - stretch, segments)
-    offsets = np.arange(int(stretch / step + 1e-6)) * step
+    offsets = np.arange(max(1, int(stretch / step + 1e-6)))
     # Snapped to one global grid, so that instants stay distinct and rise.
-    fine: Seconds = np.unique((np.round(begins / step)[:, None] + np.arange(len(offsets))[None]).ravel()) * step
+    fine: Seconds = np.unique((np.floor(begins / step)[:, None] + offsets[None]).ravel()) * step
     return fine
 
 

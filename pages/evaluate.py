@@ -5,6 +5,7 @@ import streamlit as st
 from har_core.ui.choose import choose_dataset_for, choose_model
 from har_core.ui.frame import title
 from har_core.ui.loaders import baselines, evaluated, evaluation_key, read_dataset
+from har_core.ui.scores import downloads, show_baselines, show_clips, show_confusion, show_per_class, show_scores
 from har_core.ui.shelf import shelf
 
 title("Evaluate", "How good a model is on clips it has not seen, and what it mixes up.")
@@ -30,30 +31,22 @@ if not pressed and key not in shelf("evaluations"):
     st.caption("Each clip is predicted once; a few seconds for a small data set. The scores then stay at hand.")
     st.stop()
 
-from har_core import evaluation  # noqa: E402  # it loads torch: not before there is something to do
-from har_core.ui import scores as show  # noqa: E402
-
-with st.spinner("Loading the model"):
-    from har_core.ui.loaders import predictor
-
-    card = predictor(model).card
-scores = evaluated(model, source, evaluation.select(source, card, split), key)
-
-show.show_scores(scores, split=split)
+scores = evaluated(model, source, split, key)
+show_scores(scores, split=split)
 left, right = st.columns([3, 2], gap="medium")
 name = f"{model.name}-{split}"
 with left:
     st.subheader("Confusion matrix", anchor=False)
-    cell = show.show_confusion(scores, name)
+    cell = show_confusion(scores, name)
 with right:
     st.subheader("Each action", anchor=False)
-    show.show_per_class(scores)
+    show_per_class(scores)
 st.subheader("Clips", anchor=False)
-show.show_clips(scores, cell, name)
+show_clips(scores, cell, name)
 
 st.subheader("Against dumber rules", anchor=False)
 if st.button("Compare with baselines", icon=":material/balance:") or key in shelf("baselines"):
-    show.show_baselines(baselines(model, source, scores, key), scores.accuracy)
+    show_baselines(baselines(model, source, scores, key), scores.accuracy)
 else:
     st.caption("What would be scored without looking at motion, or without looking at all? Takes a little longer.")
-show.downloads(scores, name)
+downloads(scores, name)

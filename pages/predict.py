@@ -4,6 +4,7 @@ import streamlit as st
 
 from har_core.dataset import EXTENSIONS
 from har_core.errors import HarError
+from har_core.ui.answers import downloads, show_answer
 from har_core.ui.choose import choose_model
 from har_core.ui.frame import plain, title
 from har_core.ui.loaders import examined, keep_upload, predictor
@@ -19,8 +20,6 @@ files = st.file_uploader("Clip", type=sorted(EXTENSIONS), accept_multiple_files=
 if not files:
     st.caption("One clip or several; each should show one action. They stay on this computer.")
     st.stop()
-
-from har_core.ui import answers as show  # noqa: E402  # it loads torch: not before there is something to do
 
 classes = len(predictor(model).card.classes)
 k = st.slider("How many actions to name (K)", 1, classes, min(5, classes), key=f"k of {classes}")
@@ -38,6 +37,6 @@ for sentence in failed.values():
     st.error(plain(sentence), icon=":material/error:")
 for number, (name, seen) in enumerate(answers.items()):
     with st.container(border=True):
-        show.show_answer(name, paths[name], seen, k, key=str(number))
+        show_answer(name, paths[name], seen, k, key=str(number))
 if answers:
-    show.downloads(answers, failed, k)
+    downloads(answers, failed, k)

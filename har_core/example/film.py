@@ -60,7 +60,7 @@ class Variation:
             place=place or str(random.choice(PLACES)),
             place_seed=int(random.integers(2**31)),
             manner=manner,
-            yaw=side * float(random.uniform(0.12, 0.95)),
+            yaw=side * float(random.uniform(0.12, 0.8)),
             distance=float(random.uniform(3.5, 4.3)),
             camera_height=float(random.uniform(0.9, 1.75)),
             roll=float(random.normal(0, 0.012)),
@@ -94,13 +94,18 @@ def render(
     """
     if action not in ACTIONS:
         raise ConfigError(f"The example data set has the actions {', '.join(ACTIONS)}, but not {action!r}.")
+    check(size, frames_per_second)
+    if not 0 < seconds <= 600:
+        raise ConfigError(f"A clip of the example data set lasts up to 600 s, but got {seconds:g}.")
+    return _frames(action, actor, variation, seconds, frames_per_second, size)
+
+
+def check(size: tuple[int, int], frames_per_second: float) -> None:
+    """ConfigError unless pictures of this size, in pixels, and rate can be rendered."""
     if min(size) < 32 or max(size) > 4096:
         raise ConfigError(f"Pictures need 32 to 4096 pixels a side, but got {size[0]} x {size[1]}.")
-    if not (0 < seconds <= 600 and 0 < frames_per_second <= 120):
-        raise ConfigError(
-            f"A clip needs up to 600 s and 120 frames a second, but got {seconds:g} and {frames_per_second:g}."
-        )
-    return _frames(action, actor, variation, seconds, frames_per_second, size)
+    if not 0 < frames_per_second <= 120:  # NaN fails this too
+        raise ConfigError(f"Clips need up to 120 frames a second, but got {frames_per_second:g}.")
 
 
 def _frames(

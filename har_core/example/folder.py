@@ -10,13 +10,12 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from har_core import PROJECT
 from har_core.errors import DatasetError
-from har_core.example import worker
 from har_core.example.motion import ACTIONS
 from har_core.example.order import Job, Order
 
@@ -62,9 +61,10 @@ def make(
     try:
         _check(folder)
         part.mkdir(parents=True)
-        for done, _ in enumerate(_film(order, jobs, workers)):
-            if progress:
-                progress(done, len(jobs))
+        with contextlib.closing(_film(order, jobs, workers)) as clips:
+            for done, _ in enumerate(clips):
+                if progress:
+                    progress(done, len(jobs))
         _write_list(part, jobs)
         (part / "README.md").write_text(_readme(order), "utf-8")
         _check(folder)  # it may have changed meanwhile
@@ -93,12 +93,12 @@ def _check(folder: Path) -> None:
             )
 
 
-def _film(order: Order, jobs: list[Job], workers: int) -> Iterator[None]:
+def _film(order: Order, jobs: list[Job], workers: int) -> Generator[None]:
     """Film all clips; yields once before the first and once after each."""
     yield
     if workers == 0:
         for job in jobs:
-            worker.film(order, job)
+            order.film(job)
             yield
         return
     hired = [_hire(order) for _ in range(workers)]
@@ -126,7 +126,8 @@ def _film(order: Order, jobs: list[Job], workers: int) -> Iterator[None]:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 with contextlib.suppress(OSError):  # what was not sent is not wanted any more
-                    pipe and pipe.close()
+                    if pipe:
+                        pipe.close()
 
 
 def _hire(order: Order) -> "subprocess.Popen[str]":
@@ -187,10 +188,10 @@ def _readme(order: Order) -> str:
 
 {PURPOSE}
 
-{len(order.jobs())} clips of {width} x {height} pixels at {order.frames_per_second:g} frames a second, 2 to 4 seconds long:
-{order.actors} actors, {order.clips_per_actor} of each action per actor. Made by `har_core.example.make` with seed {order.seed};
-every picture is computed (a jointed body of shaded solids, in computed rooms and landscapes), none is filmed or
-downloaded.
+{len(order.jobs())} clips of {width} x {height} pixels at {order.frames_per_second:g} frames a second, 2 to 4 s long:
+{order.actors} actors, {order.clips_per_actor} of each action per actor.
+Made by `har_core.example.make` with seed {order.seed}. Every picture is computed (a jointed body of shaded solids, in
+computed rooms and landscapes); none is filmed or downloaded.
 
 | action | what happens |
 |---|---|

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from har_core import video
 from har_core.errors import ConfigError
 from har_core.example.actor import Actor
-from har_core.example.film import Variation
+from har_core.example.film import Variation, check, render
 from har_core.example.motion import ACTIONS
 from har_core.example.places import PLACES
 
@@ -47,6 +48,7 @@ class Order:
             )
         if self.seed < 0:
             raise ConfigError(f"A seed is 0 or more, but got {self.seed}.")
+        check(self.size, self.frames_per_second)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `json.dumps` takes them."""
@@ -56,6 +58,18 @@ class Order:
     def from_json(values: dict[str, Any]) -> "Order":
         """The order that `to_json` gave."""
         return Order(**{**values, "size": tuple(values["size"])})
+
+    def film(self, job: Job) -> None:
+        """Render one clip and write its file below `root`.
+
+        Raises:
+            HarError: a setting out of range, or the file cannot be written.
+        """
+        rate = self.frames_per_second
+        frames = render(
+            job.action, job.actor, job.variation, seconds=job.seconds, frames_per_second=rate, size=self.size
+        )
+        video.write(Path(self.root) / job.path, frames, frames_per_second=rate)
 
     def jobs(self) -> list[Job]:
         """Every clip, actor by actor."""

@@ -8,14 +8,11 @@ line the number of a clip; each answer on stdout is one JSON line, `null` or wha
 import json
 import signal
 import sys
-from pathlib import Path
 
 import cv2
 
-from har_core import video
 from har_core.errors import HarError
-from har_core.example.film import render
-from har_core.example.order import Job, Order
+from har_core.example.order import Order
 
 
 def main() -> None:
@@ -26,22 +23,11 @@ def main() -> None:
     jobs = order.jobs()
     for line in sys.stdin:
         try:
-            film(order, jobs[int(line)])
+            order.film(jobs[int(line)])
         except HarError as error:
             print(json.dumps(str(error)), flush=True)
         else:
             print("null", flush=True)
-
-
-def film(order: Order, job: Job) -> None:
-    """Render one clip of the order and write its file.
-
-    Raises:
-        HarError: a setting out of range, or the file cannot be written.
-    """
-    rate = order.frames_per_second
-    frames = render(job.action, job.actor, job.variation, seconds=job.seconds, frames_per_second=rate, size=order.size)
-    video.write(Path(order.root) / job.path, frames, frames_per_second=rate)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
 """What a prediction shows: the clip, its Top-K, what was looked at, and how it changes over time."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from har_core import plots
-from har_core.prediction import Examined
 from har_core.ui.clips import play
 from har_core.ui.frame import chart, plain
+
+if TYPE_CHECKING:
+    from har_core.prediction import Examined  # loads torch, which is here already when there is something to show
 
 
 def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None:

@@ -25,7 +25,6 @@ from har_core.ui.shelf import shelf
 if TYPE_CHECKING:
     from har_core.evaluation import Evaluation
     from har_core.prediction import Examined, Predictor
-    from har_core.values import Clip
 
 UPLOADS_BYTES = 4 * 2**30
 Report = Callable[[int, int], None]
@@ -130,22 +129,30 @@ def evaluation_key(model: Model, source: Dataset, split: str) -> tuple[object, .
     return (model.folder, model.stamp, source.root, source.fingerprint, split)
 
 
-def evaluated(model: Model, source: Dataset, clips: tuple[Clip, ...], key: tuple[object, ...]) -> Evaluation:
-    """The model's scores on these clips, computed once."""
-    from har_core import evaluation
+def evaluated(model: Model, source: Dataset, split: str, key: tuple[object, ...]) -> Evaluation:
+    """The model's scores on a split, computed once.
+
+    Raises:
+        HarError: the model is damaged, or has no such split of this data set.
+    """
 
     def evaluate() -> Evaluation:
+        from har_core import evaluation
+
+        ready = predictor(model)
+        clips = evaluation.select(source, ready.card, split)
         with progress("Predicting the clips") as report:
-            return evaluation.evaluate(predictor(model), source, clips, progress=report)
+            return evaluation.evaluate(ready, source, clips, progress=report)
 
     return shelf("evaluations").get(key, evaluate)
 
 
 def baselines(model: Model, source: Dataset, scores: Evaluation, key: tuple[object, ...]) -> dict[str, float]:
     """What dumber rules score on the same clips, computed once."""
-    from har_core import evaluation
 
     def compare() -> dict[str, float]:
+        from har_core import evaluation
+
         with progress("Asking dumber rules") as report:
             return evaluation.baselines(predictor(model), source, scores, progress=report)
 

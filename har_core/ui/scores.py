@@ -1,15 +1,20 @@
 """What an evaluation shows: scores, the confusion matrix that can be clicked, and the clips behind a cell."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from har_core import plots
-from har_core.evaluation import Evaluation
 from har_core.ui.choose import notes
 from har_core.ui.clips import pick, play
 from har_core.ui.frame import chart, plain, tiles
+
+if TYPE_CHECKING:
+    from har_core.evaluation import Evaluation  # loads torch, which is here already when there is something to show
 
 _BASELINES = {
     "majority": "always says the commonest action of the training clips",

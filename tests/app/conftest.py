@@ -32,8 +32,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(autouse=True)
-def _through_home(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def through_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """AppTest forgets before each run that Home.py brings its own navigation, and would run the page without it."""
     make = PagesManager.__init__
 
@@ -78,7 +78,7 @@ def ready_workspace(ready: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def open_page() -> Iterator[Open]:
+def open_page(through_home: None) -> Iterator[Open]:
     """Opens the app at a page, as a browser does by its address."""
 
     def open_(page: str = "", **state: object) -> AppTest:

@@ -1,10 +1,8 @@
 from pathlib import Path
 
-import pytest
-
 from har_core import dataset
 from har_core.ui import loaders
-from tests.app.conftest import Open, button, words
+from tests.app.conftest import Open, button, fake_run, started, words
 
 
 def test_without_a_model_the_way_to_one_is_shown(workspace: Path, open_page: Open) -> None:
@@ -70,16 +68,9 @@ def test_scores_stay_until_the_model_changes(ready_workspace: Path, open_page: O
 
 
 def test_a_damaged_model_is_said(workspace: Path, clips: Path, open_page: Open) -> None:
-    from tests.app.conftest import fake_run, started
-
     run = fake_run(workspace, dataset.link(workspace, "tiny", clips), [started()])
     run.best.mkdir()
     (run.best / "card.json").write_text("{")
     app = button(open_page("evaluate"), "Evaluate")
     assert not app.exception
     assert "is not the card of a model" in app.error[0].value
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")

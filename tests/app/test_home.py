@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
 
-from har_core import dataset, example
+from har_core import PROJECT, dataset, example
 from tests.app.conftest import Open, button, epochs, fake_run, started, words
 
 
@@ -52,3 +54,11 @@ def test_a_bug_gets_a_reference_and_no_traceback(
     reference = app.error[0].value.split("**")[1]
     written = capsys.readouterr().err
     assert reference in written and "ZeroDivisionError" in written
+
+
+def test_a_first_visitor_who_asks_for_a_page_gets_it_in_its_frame(workspace: Path) -> None:
+    PagesManager.uses_pages_directory = None  # as in a server that has not run Home.py yet
+    app = AppTest.from_file(str(PROJECT / "Home.py"), default_timeout=60).switch_page("pages/train.py").run()
+    assert not app.exception
+    assert app.title[0].value == "Train"
+    assert app.session_state["framed"]

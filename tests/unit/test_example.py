@@ -1,5 +1,7 @@
 import csv
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +37,14 @@ def film(action: str, *, seed: int = 1, place: str = "studio", seconds: float = 
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, int]]]:
     calls: list[tuple[int, int]] = []
     folder = tmp_path_factory.mktemp("workspace") / "datasets" / "example"
-    make(folder, actors=2, size=(64, 48), frames_per_second=2, progress=lambda done, total: calls.append((done, total)))
+    make(
+        folder,
+        actors=2,
+        size=(64, 48),
+        frames_per_second=2,
+        workers=2,
+        progress=lambda done, total: calls.append((done, total)),
+    )
     return folder, calls
 
 
@@ -179,11 +188,12 @@ def test_an_actor_keeps_the_looks_in_all_clips_and_differs_from_the_next() -> No
 
 
 def tiny(folder: Path, **settings: object) -> Path:
-    return make(folder, actors=1, size=(32, 32), frames_per_second=1, **settings)  # type: ignore[arg-type]
+    return make(folder, **{"actors": 1, "size": (32, 32), "frames_per_second": 1, "workers": 0, **settings})  # type: ignore[arg-type]
 
 
 def test_an_example_data_set_is_replaced(tmp_path: Path) -> None:
-    tiny(tmp_path / "example", clips_per_actor=2)
+    tiny(tmp_path / "example", seed=1)
+    (tmp_path / "example" / "wave" / "v_wave_g07_c01.mp4").touch()
     tiny(tmp_path / "example")
     assert len(list(tmp_path.rglob("*.mp4"))) == 5
     assert [p.name for p in tmp_path.iterdir()] == ["example"]
@@ -218,8 +228,32 @@ def test_a_run_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_other_processes_film_the_same(made: tuple[Path, list[tuple[int, int]]], tmp_path: Path) -> None:
+    here = make(tmp_path / "example", actors=1, size=(64, 48), frames_per_second=2, workers=0)
+    for path in here.rglob("*.mp4"):
+        assert path.read_bytes() == (made[0] / path.relative_to(here)).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [("", "the process that filmed it ended"), ('"the disk is full"', "disk is full")]
+)
+def test_what_goes_wrong_in_a_process_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, told: str
+) -> None:
+    def broken(order: object) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [sys.executable, "-c", f"print({answer!r}, end='')"], stdin=pipe, stdout=pipe, text=True
+        )
+
+    monkeypatch.setattr("har_core.example.folder._hire", broken)
+    with pytest.raises(DatasetError, match=told):
+        tiny(tmp_path / "example", workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_numbers_out_of_range_are_refused(tmp_path: Path) -> None:
-    for settings in ({"actors": 0}, {"clips_per_actor": 100}, {"seed": -1}, {"size": (8, 8)}):
+    for settings in ({"actors": 0}, {"clips_per_actor": 100}, {"seed": -1}, {"size": (8, 8)}, {"frames_per_second": 0}):
         with pytest.raises(ConfigError):
-            make(tmp_path / "example", **settings)  # type: ignore[arg-type]
+            tiny(tmp_path / "example", **settings)
     assert list(tmp_path.iterdir()) == []

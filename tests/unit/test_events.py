@@ -1,0 +1,69 @@
+"""Events on their way through a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail, decode, encode
+
+EVENTS: list[Event] = [
+    Started(1.5, 1, 40, "cpu", "fp32", "none", ("걷기", "run"), 8, 4, 3.0, 20 / 3),
+    Prepared(0, 12),
+    Stepped(1, 2, 3, 0.7),
+    EpochEnded(1, 0.7, 0.5, 0.6, 0.75, 0.0, 1e-3, 1.2, True, True),
+    Noticed("walk/“a”.mp4 is left out:\nit is\u2028broken\x85."),
+    Ended("early stopping", 3, 0.8),
+    Failed("no"),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_a_line_keeps_an_event(event: Event) -> None:
+    line = encode(event)
+    assert line.endswith("\n") and len(line.splitlines()) == 1
+    assert decode(line) == event
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "{", "[]", "3", "null", '"Ended"', "{}", '{"event": "Dreamed", "of": 3}', '{"event": ["Ended"]}',
+        '{"event": "Prepared", "done": 1}', '{"event": "Prepared", "done": 1, "total": 2, "more": 3}',
+        encode(EVENTS[0])[:50],
+    ],
+)  # fmt: skip
+def test_a_damaged_or_unknown_line_is_no_event(line: str) -> None:
+    assert decode(line) is None
+
+
+def test_tail_gives_each_event_once(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    tail, late = Tail(path), Tail(path)
+    assert tail.read() == []
+    with path.open("a", encoding="utf-8") as file:
+        for event in EVENTS:
+            file.write(encode(event))
+            file.flush()
+            assert tail.read() == [event]
+            assert tail.read() == []
+    assert late.read() == EVENTS
+
+
+def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    tail = Tail(path)
+    line = encode(Noticed("x")) + json.dumps({"event": "Noticed", "message": "später"}, ensure_ascii=False) + "\n"
+    seen: list[Event] = []
+    with path.open("ab") as file:
+        for byte in line.encode():  # also cut within a letter
+            file.write(bytes([byte]))
+            file.flush()
+            seen += tail.read()
+    assert seen == [Noticed("x"), Noticed("später")]
+
+
+def test_damaged_lines_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(encode(EVENTS[1]).encode() + b'{"event": "Step\n\xff\xfe\n\n' + encode(EVENTS[5]).encode())
+    assert Tail(path).read() == [EVENTS[1], EVENTS[5]]
