@@ -12,6 +12,8 @@ from har_core.config import AugmentConfig
 from har_core.images import PADDING, fit
 from har_core.values import Rgb
 
+GREY = round(sum(PADDING) / 3)  # Affine takes a colour apart over the frames of a clip, one number it does not
+
 
 class Augmenter:
     """Turns stored frames `(T, H, W, 3)` into training frames `(T, size, size, 3)`, uint8 RGB."""
@@ -37,7 +39,7 @@ def _effects(config: AugmentConfig, size: int) -> A.Compose:
             A.HorizontalFlip(p=0.5 if config.flip else 0.0),
             A.Affine(
                 rotate=(-8 * s, 8 * s), shear=(-4 * s, 4 * s), translate_percent=(-0.06 * s, 0.06 * s),
-                fill=PADDING, p=0.5,
+                fill=GREY, p=0.5,
             ),
             A.RandomResizedCrop(
                 (size, size), scale=(max(0.2, 1 - 0.35 * s), 1.0), ratio=(0.8, 1.25), area_for_downscale="image",
@@ -58,7 +60,7 @@ def _effects(config: AugmentConfig, size: int) -> A.Compose:
             ),
             A.CoarseDropout(
                 num_holes_range=(1, 2), hole_height_range=(0.08, 0.25), hole_width_range=(0.08, 0.25),
-                fill="random_uniform", p=0.25 * s,
+                fill=PADDING, p=0.25 * s,  # a random colour would be drawn for each frame
             ),
         ]
     )  # fmt: skip

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
@@ -19,7 +18,7 @@ from har_core.checkpoint import Card
 from har_core.dataset import Dataset
 from har_core.errors import DatasetError, HarError
 from har_core.prediction import Predictor
-from har_core.values import Clip, Prediction, VideoProperties
+from har_core.values import Clip, Prediction, VideoProperties, wilson
 
 SplitName = str
 Report = Callable[[int, int], None]
@@ -122,14 +121,6 @@ class Evaluation:
 def as_json(prediction: Prediction, k: int) -> list[dict[str, Any]]:
     """The Top-K as plain values, highest first."""
     return [{"action": action, "probability": probability} for action, probability in prediction.top(k)]
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of `right` out of `total`; (0, 1) where there is nothing to go by."""
-    if total == 0:
-        return 0.0, 1.0
-    interval = binomtest(right, total).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def select(source: Dataset, card: Card, split: SplitName) -> tuple[Clip, ...]:

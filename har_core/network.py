@@ -4,6 +4,7 @@ The CNN runs on `packed.data`, so that no padded frame is ever computed and a cl
 alone and in a mixed batch. The network normalises its own input: nobody else knows a mean or a scale.
 """
 
+import pickle
 import socket
 import urllib.parse
 from pathlib import Path
@@ -116,9 +117,10 @@ class ActionNetwork(nn.Module):
 
     def train(self, mode: bool = True) -> "ActionNetwork":
         """Training mode; the batch norms of a frozen or pretrained backbone stay in evaluation mode."""
-        super().train(mode)
-        if self.frozen or self.pretrained:
-            self.backbone.eval()
+        self.training = mode
+        for name, part in self.named_children():
+            # Not for a moment in the wrong mode: another thread may be encoding with a frozen backbone.
+            part.train(mode and not (name == "backbone" and (self.frozen or self.pretrained)))
         return self
 
     def parameter_groups(self, *, backbone: float, head: float) -> list[dict[str, Any]]:
@@ -155,7 +157,10 @@ def load_initial(network: ActionNetwork, choice: InitialWeights) -> str:
     else:
         state, source = _imagenet(), "imagenet: torchvision ResNet18 IMAGENET1K_V1"
     state = {name: value.float() for name, value in state.items() if not name.startswith("fc.")}
-    missing, unexpected = network.backbone.load_state_dict(state, strict=False)
+    try:
+        missing, unexpected = network.backbone.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # a tensor of another shape
+        raise CheckpointError(f"The {weights} weights are not those of a ResNet18: {error}") from None
     if unexpected or [name for name in missing if not name.endswith("num_batches_tracked")]:
         raise CheckpointError(f"The {weights} weights are not those of a ResNet18: {(list(missing) + unexpected)[0]}.")
     return source
@@ -176,5 +181,12 @@ def _imagenet() -> dict[str, Tensor]:
                 "The ImageNet weights are not on this machine and cannot be downloaded without internet. "
                 "Choose the bundled weights instead."
             ) from None
-    state: dict[str, Tensor] = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    try:
+        state: dict[str, Tensor] = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"The ImageNet weights cannot be downloaded or read: {reason}. Remove {_imagenet_file()} if it is there, "
+            "or choose the bundled weights."
+        ) from None
     return state

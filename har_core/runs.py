@@ -110,7 +110,7 @@ class Run:
             return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
         return ""
 
-    def stop(self, *, patience: float = 10.0) -> None:
+    def stop(self, *, patience: float = 6.0) -> None:
         """Ask the trainer to stop; end its process group when it does not within `patience` seconds.
 
         Blocks until the run is not alive. What the last finished epoch reached is kept.
@@ -118,7 +118,7 @@ class Run:
         if not self.alive():
             return
         (self.folder / "stop").touch()
-        for kind, seconds in ((None, patience), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
+        for kind, seconds in ((None, patience), (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
             if kind is not None:
                 with contextlib.suppress(ProcessLookupError, ValueError, OSError):
                     os.killpg(int((self.folder / "lock").read_text()), kind)

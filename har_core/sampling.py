@@ -92,8 +92,7 @@ def grid(seconds: float, spec: ClipSpec, *, fineness: int = 2, segments: int = 8
     begins = np.linspace(0.0, seconds - stretch, segments)
     offsets = np.arange(max(1, int(stretch / step + 1e-6)))
     # Snapped to one global grid, so that instants stay distinct and rise.
-    fine: Seconds = np.unique((np.floor(begins / step)[:, None] + offsets[None]).ravel()) * step
-    return fine
+    return np.asarray(np.unique(np.floor(begins / step)[:, None] + offsets[None]) * step, dtype=np.float64)
 
 
 def random_window(at: Seconds, seconds: float, spec: ClipSpec, random: np.random.Generator) -> NDArray[np.intp]:

@@ -164,7 +164,6 @@ class Trainer:
         self.network.to(self.device)
         if self.device.type == "cpu":
             self.network.to(memory_format=torch.channels_last)
-        self.bf16 = _bf16_is_faster(self.network, self.device, learn.spec.size, config.precision)
         self.rates = {"backbone": config.backbone_learning_rate, "head": config.head_learning_rate}
         self.optimiser = torch.optim.AdamW(
             self.network.parameter_groups(**self.rates), weight_decay=config.weight_decay
@@ -177,6 +176,9 @@ class Trainer:
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
             self.scheduler.load_state_dict(kept["scheduler"])
             self.progress = Progress(**kept["progress"])
+            self.bf16: bool = kept["bf16"]  # measured once: a resumed run goes on in the same arithmetic
+        else:
+            self.bf16 = _bf16_is_faster(self.network, self.device, learn.spec.size, config.precision)
 
     def started(self) -> Started:
         """The event that opens the run's story."""
@@ -219,7 +221,10 @@ class Trainer:
                 losses, right, seen = losses + loss * len(batch.labels), right + correct, seen + len(batch.labels)
                 yield Stepped(epoch, step, len(batches), loss)
             self.optimiser.param_groups[0]["lr"] = rates[0]
-            accuracy, validation_loss = self._validate()
+            if (scores := self._validate(stopped)) is None:
+                yield Ended("stopped", state.best_epoch, max(0.0, state.best_accuracy))
+                return
+            accuracy, validation_loss = scores
             self.scheduler.step(validation_loss)
             best = state.improves(accuracy, validation_loss)
             state.epoch, state.stale = epoch, 0 if best else state.stale + 1
@@ -311,11 +316,13 @@ class Trainer:
         return float(loss.detach()), int((logits.detach().argmax(1) == batch.labels).sum())
 
     @torch.inference_mode()
-    def _validate(self) -> tuple[float, float]:
-        """Accuracy and negative log-likelihood of the mean of each clip's windows."""
+    def _validate(self, stopped: Stopped) -> tuple[float, float] | None:
+        """Accuracy and negative log-likelihood of the mean of each clip's windows; None when asked to stop."""
         self.network.eval()
         right, loss = 0, 0.0
         for index, label in enumerate(self.check.labels):
+            if stopped():
+                return None
             key = ("validation", index, 0)
             if (encoded := self._embedded.get(key)) is None:
                 rgb, where = self.check.frames(index)
@@ -363,7 +370,7 @@ class Trainer:
     def _keep(self) -> None:
         state = self.progress
         values = {name: getattr(state, name) for name in Progress.__slots__}
-        rest = {"progress": values, "scheduler": self.scheduler.state_dict()}
+        rest = {"progress": values, "bf16": self.bf16, "scheduler": self.scheduler.state_dict()}
         checkpoint.save_state(self.folder / "last", self.network, self.optimiser, rest)
 
 

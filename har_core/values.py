@@ -3,6 +3,7 @@
 RGB everywhere. Time is float seconds from the start of its source. Intervals are `[start, stop)`.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,3 +145,18 @@ class Split:
             raise ConfigError(f"A split is train, validation, test or all, but got {name!r}.")
         clips: tuple[Clip, ...] = getattr(self, name)
         return clips
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The 95 % score interval (Wilson 1927) of `right` out of `total`; (0, 1) where there is nothing to go by.
+
+    >>> low, high = wilson(9, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.596, 0.982)
+    """
+    if total == 0:
+        return 0.0, 1.0
+    z, share = 1.959963984540054, right / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    reach = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -11,6 +11,7 @@ from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared,
 from har_core.runs import Run
 from har_core.ui.choose import notes, status_badge
 from har_core.ui.frame import chart, go_to, plain, reporting, tiles
+from har_core.values import wilson
 
 _REASONS = {
     "epochs": "All epochs are done.",
@@ -164,7 +165,7 @@ def _numbers(story: Story, epochs: list[EpochEnded]) -> None:
     best = max(epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
     started = story.last(Started)
     clips = started.validation_clips if isinstance(started, Started) else 0
-    low, high = wilson_interval(round(best.validation_accuracy * clips), clips)
+    low, high = wilson(round(best.validation_accuracy * clips), clips)
     interval = f"95 % interval {low:.0%} to {high:.0%}: {clips} validation clips say no more than that."
     tiles(
         {
@@ -211,16 +212,6 @@ def _log(run: Run) -> None:
     if log := run.log():
         with st.expander("What the process wrote", icon=":material/terminal:"):
             st.code(log, language=None, wrap_lines=True)
-
-
-def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson interval, as `evaluation.wilson` gives it; that module would load torch for it."""
-    if total == 0:
-        return 0.0, 1.0
-    z, share = 1.959964, right / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    reach = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def compare(found: list[Run]) -> None:

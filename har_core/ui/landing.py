@@ -59,7 +59,7 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
             if st.button("Train a model", type="primary", icon=":material/model_training:"):
                 go_to("train")
         else:
-            st.markdown("**No data set yet?** Try the example data set, or bring your own clips.")
+            st.markdown("**No data set yet?** Try the example data set (about a minute), or bring your own clips.")
             st.caption(plain(purpose()))
             with st.container(horizontal=True):
                 make_example_button()

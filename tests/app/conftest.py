@@ -1,21 +1,17 @@
 """A tiny data set, a tiny model and made-up runs, so that pages can be tested without training."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import ACTIONS, Open, epochs, fake_run, started
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from har_core import PROJECT, dataset, video
-from har_core.config import ClipSpec, NetworkConfig, TrainConfig
-from har_core.events import Ended, EpochEnded, Event, Prepared, Started, encode
-from har_core.runs import Run
-
-ACTIONS = ("bright", "dark")
-Open = Callable[..., AppTest]
+from har_core.config import ClipSpec, NetworkConfig
+from har_core.events import Ended
 
 
 @pytest.fixture(scope="session")
@@ -89,32 +85,3 @@ def open_page(through_home: None) -> Iterator[Open]:
         return app.switch_page(f"pages/{page}.py").run() if page else app
 
     yield open_
-
-
-def started(*, epochs: int = 5) -> Started:
-    return Started(0.0, 1, epochs, "cpu", "fp32", "none: random numbers", ACTIONS, 6, 2, 0.5, 4.0)
-
-
-def epochs(number: int) -> list[Event]:
-    return [EpochEnded(e, 1 / e, 0.5, 1 / e, 0.5, 0.0, 1e-3, 60.0, True, True) for e in range(1, number + 1)]
-
-
-def fake_run(workspace: Path, data: Path, events: list[Event], *, name: str = "run") -> Run:
-    """A run's folder as a trainer would have written it."""
-    folder = workspace / "runs" / name
-    folder.mkdir(parents=True)
-    config = TrainConfig(dataset=str(data), freeze_backbone=True)
-    (folder / "config.json").write_text(json.dumps(config.to_json()), encoding="utf-8")
-    (folder / "events.jsonl").write_text("".join(encode(e) for e in [Prepared(8, 8), *events]), encoding="utf-8")
-    return Run(folder)
-
-
-def button(app: AppTest, label: str) -> AppTest:
-    """Clicks the button of this name."""
-    return next(b for b in app.button if b.label == label).click().run()
-
-
-def words(app: AppTest) -> str:
-    """Everything the page says in texts, headings, captions, notes and metrics."""
-    kinds = (app.title, app.subheader, app.markdown, app.caption, app.error, app.warning, app.info, app.success)
-    return "\n".join([*(e.value for kind in kinds for e in kind), *(f"{m.label} {m.value}" for m in app.metric)])

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+from fakes import Open, button, words
 
 from har_core import dataset
-from tests.app.conftest import Open, button, words
 
 
 def test_without_a_data_set_three_ways_are_offered(workspace: Path, open_page: Open) -> None:

@@ -1,8 +1,9 @@
 from pathlib import Path
 
+from fakes import Open, button, fake_run, started, words
+
 from har_core import dataset
 from har_core.ui import loaders
-from tests.app.conftest import Open, button, fake_run, started, words
 
 
 def test_without_a_model_the_way_to_one_is_shown(workspace: Path, open_page: Open) -> None:

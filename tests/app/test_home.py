@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
+from fakes import Open, button, epochs, fake_run, started, words
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from har_core import PROJECT, dataset, example
-from tests.app.conftest import Open, button, epochs, fake_run, started, words
 
 
 def test_an_empty_workspace_offers_the_example(workspace: Path, open_page: Open) -> None:

@@ -2,9 +2,9 @@ import io
 from pathlib import Path
 
 import pytest
+from fakes import Open, button, words
 
 from har_core.ui import loaders
-from tests.app.conftest import Open, button, words
 
 
 def test_without_a_model_the_way_to_one_is_shown(workspace: Path, open_page: Open) -> None:

@@ -2,15 +2,13 @@ import fcntl
 from pathlib import Path
 
 import pytest
+from fakes import Open, button, epochs, fake_run, started, words
 
 from har_core import dataset, runs
 from har_core.config import TrainConfig
 from har_core.errors import RunError
-from har_core.evaluation import wilson
 from har_core.events import Ended, Failed, Noticed, Stepped
 from har_core.ui.choose import run_title
-from har_core.ui.following import wilson_interval
-from tests.app.conftest import Open, button, epochs, fake_run, started, words
 
 
 def labels(app: object) -> set[str]:
@@ -116,11 +114,6 @@ def test_the_model_of_a_run_is_carried_to_evaluate(ready_workspace: Path, open_p
     app = button(open_page("train"), "Evaluate it")
     assert app.title[0].value == "Evaluate"
     assert app.selectbox(key="model").value == "done"
-
-
-@pytest.mark.parametrize(("right", "total"), [(0, 0), (0, 9), (12, 17), (17, 17), (1, 1000)])
-def test_the_interval_is_that_of_evaluation(right: int, total: int) -> None:
-    assert wilson_interval(right, total) == pytest.approx(wilson(right, total), abs=1e-6)
 
 
 def test_names_of_runs_read_well() -> None:

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from har_core import dataset
 from har_core.config import ClipSpec, NetworkConfig, TrainConfig
-from har_core.evaluation import evaluate, shape_baseline, wilson
+from har_core.evaluation import evaluate, shape_baseline
 from har_core.events import EpochEnded, Noticed, Started
 from har_core.prediction import Predictor
 from har_core.sampling import propose
 from har_core.training import train
-from har_core.values import Split
+from har_core.values import Split, wilson
 
 VARIANTS = ("lstm", "mean-pool", "single-frame")
 
