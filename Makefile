@@ -20,7 +20,7 @@ check: .venv/installed-dev
 
 # Measurements, printed and never asserted.
 bench: .venv/installed-dev
-	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script --help | head -4; done
+	@for script in tests/bench/*.py; do echo "$(BIN)/python $$script --help"; done
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -24,6 +24,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from har_core import video
 from har_core.augment import Augmenter
 from har_core.config import ClipSpec
+from har_core.errors import VideoError
 from har_core.images import fit
 from har_core.sampling import Seconds, grid, plan, random_window
 from har_core.values import Clip, Rgb, Sample
@@ -93,7 +94,10 @@ class FrameStore:
 
 
 def _key(path: Path, instants: Seconds, size: int) -> str:
-    stat = path.stat()
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error.strerror}.") from None
     what = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{size}|".encode() + instants.tobytes()
     return hashlib.sha256(what).hexdigest()[:32]
 
@@ -114,7 +118,7 @@ def _store(stored: Path, frames: Rgb) -> None:
 def trim(folder: Path, *, most_bytes: int) -> None:
     """Remove the stored clips that were used longest ago until the folder holds at most `most_bytes`."""
     entries = []
-    for file in folder.glob("*.npy"):
+    for file in folder.glob("*"):  # also what a killed process left half written
         with contextlib.suppress(OSError):
             stat = file.stat()
             entries.append((max(stat.st_atime, stat.st_mtime), stat.st_size, file))

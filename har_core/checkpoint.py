@@ -96,7 +96,7 @@ def read_card(folder: Path) -> Card:
         if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
             raise CheckpointError(f"{path} is of format {values['format']}, this version reads {FORMAT}. Update it.")
         return Card.from_json(values)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise CheckpointError(f"{path} is not the card of a model: {error}") from None
 
 
@@ -114,7 +114,7 @@ def load(folder: Path) -> tuple[ActionNetwork, Card]:
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"The weights in {folder} cannot be used with its card: {reason}") from None
-    if not all(bool(value.isfinite().all()) for value in network.parameters()):
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
         raise CheckpointError(f"The weights in {folder} hold numbers that are not finite. Train the model again.")
     return network.eval(), card
 
@@ -149,7 +149,7 @@ def load_state(folder: Path, network: ActionNetwork, optimiser: torch.optim.Opti
                 _, index, slot = name.split("/")
                 slots.setdefault(int(index), {})[slot] = value
         optimiser.load_state_dict({"state": slots, "param_groups": rest.pop("groups")})
-    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"The run cannot go on from {folder}: {reason}. Start a new run.") from None
     return rest

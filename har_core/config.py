@@ -136,8 +136,8 @@ class TrainConfig(Config):
     """One training run, complete: the same config on the same clips gives the same weights.
 
     `clip` = None proposes window and frame rate from the lengths of the data set's clips, at `size` pixels.
-    Learning rates are for AdamW. For up to `freeze_epochs` epochs (fewer once patience runs out) a
-    pretrained backbone is held while the new layers learn; these epochs take a second.
+    Learning rates are for AdamW. For the first `freeze_epochs` epochs a pretrained backbone is held while
+    the new layers learn; these epochs take a second. `patience` counts the epochs after them.
     """
 
     dataset: str = ""

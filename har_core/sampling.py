@@ -90,7 +90,7 @@ def grid(seconds: float, spec: ClipSpec, *, fineness: int = 2, segments: int = 8
     if seconds <= segments * stretch:
         return np.arange(max(1, int(seconds / step + 1e-6)), dtype=np.float64) * step
     begins = np.linspace(0.0, seconds - stretch, segments)
-    offsets = np.arange(max(1, int(stretch / step + 1e-6)))
+    offsets = np.arange(max(1, int(stretch / step + 1e-6)), dtype=np.float64)
     # Snapped to one global grid, so that instants stay distinct and rise.
     return np.asarray(np.unique(np.floor(begins / step)[:, None] + offsets[None]) * step, dtype=np.float64)
 

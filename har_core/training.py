@@ -231,7 +231,7 @@ class Trainer:
             if best:
                 state.best_epoch, state.best_accuracy, state.best_loss = epoch, accuracy, validation_loss
                 checkpoint.save(self.folder / "best", self.network, self._card())
-            if state.held_until < 0 and (epoch >= self.config.freeze_epochs or state.stale >= self.config.patience):
+            if state.held_until < 0 and epoch >= self.config.freeze_epochs:
                 # What the held backbone can give is reached: patience begins anew with the backbone.
                 state.held_until, state.stale = epoch, 0
                 self.scheduler = self._fresh_scheduler()
