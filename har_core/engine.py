@@ -80,8 +80,11 @@ class _Encoder(nn.Module):
 def _compile(network: ActionNetwork, folder: Path, size: int) -> Any:  # noqa: ANN401  # openvino has no types
     import openvino  # heavy, and of no use where torch runs the network
 
-    weights = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()[:16]
-    exported = folder / "openvino" / f"{weights}.xml"
+    # Of what was loaded, not of the file: a run may have replaced it meanwhile.
+    weights = hashlib.sha256()
+    for value in network.backbone.state_dict().values():
+        weights.update(value.numpy().tobytes())
+    exported = folder / "openvino" / f"{weights.hexdigest()[:16]}.xml"
     core = openvino.Core()
     if exported.is_file() and exported.with_suffix(".bin").is_file():
         # A damaged export is made again.
@@ -95,7 +98,8 @@ def _compile(network: ActionNetwork, folder: Path, size: int) -> Any:  # noqa: A
     with contextlib.suppress(OSError, RuntimeError):
         exported.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=exported.parent) as fresh:
-            openvino.save_model(model, Path(fresh) / exported.name)
+            # Not compressed to fp16, or the second start would give other numbers than the first.
+            openvino.save_model(model, Path(fresh) / exported.name, compress_to_fp16=False)
             (Path(fresh) / exported.name).with_suffix(".bin").replace(exported.with_suffix(".bin"))
             (Path(fresh) / exported.name).replace(exported)
     return core.compile_model(model, "CPU")

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -87,15 +87,16 @@ class Run:
         """How the run stands; the one place that decides it. `events` saves reading them again."""
         if self.alive():
             return "running"
-        events = self.events() if events is None else events
-        last = next((e for e in reversed(events) if isinstance(e, (Started, Ended, Failed))), None)
+        last = _last(self.events() if events is None else events)
+        if events is not None and not isinstance(last, (Ended, Failed)):
+            last = _last(self.events())  # it may have ended since they were read
         if isinstance(last, Ended):
             return "stopped" if last.reason == "stopped" else "finished"
         if isinstance(last, Failed):
             return "failed"
         if (self.folder / "stop").exists():
             return "stopped"  # it did not stop when asked and was ended
-        return "crashed" if last or self.log() else "new"
+        return "crashed" if last or (self.folder / "lock").exists() else "new"  # nobody but a trainer makes a lock
 
     def epochs(self, events: list[Event] | None = None) -> list[EpochEnded]:
         """The finished epochs in order; an epoch repeated after a crash counts once, as it went last."""
@@ -121,7 +122,7 @@ class Run:
         for kind, seconds in ((None, patience), (signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
             if kind is not None:
                 with contextlib.suppress(ProcessLookupError, ValueError, OSError):
-                    os.killpg(int((self.folder / "lock").read_text()), kind)
+                    _signal(int((self.folder / "lock").read_text()), kind)
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
                 if not self.alive():
@@ -167,12 +168,15 @@ def start(config: TrainConfig, root: Path, *, name: str = "") -> Run:
 
 def create(config: TrainConfig, folder: Path) -> Run:
     """The folder of a run with its config, not started. An existing run is refused, not overwritten."""
-    if (folder / "config.json").exists():
-        raise RunError(f"{folder} already holds a run. Choose another folder, or resume it by leaving out --data.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
+        with (folder / "config.json").open("x", encoding="utf-8") as file:  # only one of two at once succeeds
+            file.write(json.dumps(config.to_json(), indent=1))
     except OSError as error:
+        if isinstance(error, FileExistsError) and folder.is_dir():
+            raise RunError(
+                f"{folder} already holds a run. Choose another folder, or resume it by leaving out --data."
+            ) from None
         raise RunError(f"The run's folder {folder} cannot be written: {error.strerror}.") from None
     return Run(folder)
 
@@ -235,6 +239,16 @@ def _launch(run: Run) -> None:
     _children.append(child)
 
 
+def _last(events: Sequence[Event]) -> Started | Ended | Failed | None:
+    """The event that says how a run stands."""
+    return next((e for e in reversed(events) if isinstance(e, (Started, Ended, Failed))), None)
+
+
+def _signal(pid: int, kind: signal.Signals) -> None:
+    """Signal a trainer and all that it started; one that a script started leads no process group."""
+    (os.killpg if os.getpgid(pid) == pid else os.kill)(pid, kind)
+
+
 def _take(lock: IO[str], run: Run) -> None:
     deadline = time.monotonic() + 1.0
     while True:
@@ -248,9 +262,17 @@ def _take(lock: IO[str], run: Run) -> None:
 
 
 def _free_folder(root: Path, name: str) -> Path:
+    """A folder that nobody else has: it is made here, or two that start at once would get the same."""
     readable = re.sub(r"[^\w-]+", "-", name).strip("-")[:40] or "run"
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{readable}"
     number = 1
-    while (folder := root / (stem if number == 1 else f"{stem}-{number}")).exists():
-        number += 1
-    return folder
+    while True:
+        folder = root / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError:
+            pass  # `create` says so
+        return folder

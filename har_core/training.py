@@ -174,6 +174,9 @@ class Trainer:
         self.progress = Progress(held_until=-1 if hold else 0)
         self._embedded: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
+            if kept["fingerprint"] != source.fingerprint:
+                # They would be split anew, so that what validated may train; and labels may mean other actions.
+                raise DatasetError(f"The clips in {config.dataset} changed since the run began. Start a new run.")
             self.scheduler.load_state_dict(kept["scheduler"])
             self.progress = Progress(**kept["progress"])
             self.bf16: bool = kept["bf16"]  # measured once: a resumed run goes on in the same arithmetic
@@ -255,6 +258,7 @@ class Trainer:
             factor=self.config.plateau_factor,
             patience=self.config.plateau_patience,
             min_lr=[rate * 0.01 for rate in rates],
+            eps=0.0,  # torch's would stop a slow group on its way while the fast one goes on
         )
 
     def _order(self, epoch: int) -> Iterator[Sequence[int]]:
@@ -371,6 +375,7 @@ class Trainer:
         state = self.progress
         values = {name: getattr(state, name) for name in Progress.__slots__}
         rest = {"progress": values, "bf16": self.bf16, "scheduler": self.scheduler.state_dict()}
+        rest["fingerprint"] = self.source.fingerprint
         checkpoint.save_state(self.folder / "last", self.network, self.optimiser, rest)
 
 

@@ -34,7 +34,7 @@ _ARRIVING, _FRAMED = "arriving", "framed"
 
 def configure() -> None:
     """Set up the browser's page, and choose what the page before asked to have chosen."""
-    st.set_page_config(page_title="Action recognition", page_icon=":material/directions_run:", layout="wide")
+    st.set_page_config(page_title="Action recognition", page_icon="🏃", layout="wide")
     st.html(_STYLE)
     st.session_state[_FRAMED] = True
     for key, value in st.session_state.pop(_ARRIVING, {}).items():

@@ -243,7 +243,7 @@ def test_what_goes_wrong_in_a_process_is_told_and_leaves_nothing(
     def broken(order: object) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [sys.executable, "-c", f"input(), input(), print({answer!r}, end='')"], stdin=pipe, stdout=pipe, text=True
+            [sys.executable, "-c", f"input(), print({answer!r}, end='')"], stdin=pipe, stdout=pipe, text=True
         )
 
     monkeypatch.setattr("har_core.example.folder._hire", broken)

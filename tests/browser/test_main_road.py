@@ -1,0 +1,103 @@
+"""A newcomer goes the whole way, from an empty workspace to a prediction, in one sitting."""
+
+import json
+import re
+from pathlib import Path
+
+from playwright.sync_api import expect
+from viewer import Server, Viewer, Visit
+
+ACTIONS = {"jumping_jack", "punch", "sit_down", "stand_up", "wave"}
+
+
+def test_from_an_empty_workspace_to_a_prediction(new_server: Server, visit: Visit, tmp_path: Path) -> None:
+    viewer = visit(new_server)
+    viewer.open()
+    make_the_example(viewer)
+    train(viewer)
+    evaluate(viewer)
+    predict(viewer, tmp_path)
+
+
+def make_the_example(viewer: Viewer) -> None:
+    viewer.press("Make the example data set")
+    expect(viewer.page.get_by_text(re.compile(r"Rendering clips: \d+ of 40"))).to_be_visible()
+    expect(viewer.page.locator("h1")).to_have_text("Dataset", timeout=300_000)
+    viewer.settled()
+    assert (viewer.metric("Clips"), viewer.metric("Actions"), viewer.metric("Groups")) == ("40", "5", "8")
+    bars = viewer.page.locator(".stPlotlyChart").first.locator(".ytick text")
+    expect(bars).to_have_count(5)
+    assert set(bars.all_inner_texts()) == ACTIONS
+    viewer.plays()
+
+
+def train(viewer: Viewer) -> None:
+    page = viewer.page
+    viewer.turn_to("Train")
+    viewer.fill_in("Epochs", 6)
+    page.get_by_text("All settings").click()
+    viewer.fill_in("Epochs with frozen backbone", 4)  # the last two take seconds: time to look at them
+    viewer.press("Start training")
+    expect(viewer.badge("running")).to_be_visible()
+    expect(page.locator(".stPlotlyChart")).to_have_count(2)
+    expect(viewer.badge("running")).to_be_visible(timeout=1)
+    page.reload()
+    viewer.settled()
+    expect(page.locator(".stPlotlyChart .scatterlayer .trace").first).to_be_visible()
+    expect(viewer.badge("finished")).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("All epochs are done.")).to_be_visible()
+    print("best accuracy", accuracy(viewer, "Best accuracy"), "in epoch", viewer.metric("Best epoch"))
+
+
+def accuracy(viewer: Viewer, name: str) -> float:
+    """The share on a tile, which must be one."""
+    shown = re.fullmatch(r"(\d+\.\d)%", viewer.metric(name))
+    assert shown and float(shown[1]) <= 100
+    return float(shown[1])
+
+
+def evaluate(viewer: Viewer) -> None:
+    page = viewer.page
+    viewer.press("Evaluate it")
+    expect(page.locator("h1")).to_have_text("Evaluate")
+    viewer.press("Evaluate")
+    matrix = page.locator(".stPlotlyChart", has=page.locator(".heatmaplayer"))
+    expect(matrix.locator(".heatmaplayer image")).to_be_visible()
+    expect(page.get_by_text("Wrong clips, the most surely wrong first")).to_be_visible()
+    viewer.settled()
+    print("accuracy", accuracy(viewer, "Accuracy"))
+    counts = matrix.locator(".js-plotly-plot").evaluate("e => e.data[0].z.map(row => [...row])")
+    names = matrix.locator(".js-plotly-plot").evaluate("e => e.data[0].y.map((_, i) => e.layout.yaxis.ticktext[i])")
+    assert set(names) == ACTIONS and len(counts) == 5
+    row, column = max(((r, c) for r in range(5) for c in range(5)), key=lambda at: counts[at[0]][at[1]])
+    # The points of the cells lie in the order of the rows; the mouse must hit what the eye sees.
+    matrix.locator(".scatterlayer .point").nth(5 * row + column).scroll_into_view_if_needed()
+    box = matrix.locator(".scatterlayer .point").nth(5 * row + column).bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.6)
+    expect(page.get_by_text(f"Clips of {names[row]} ")).to_be_visible()
+    expect(page.get_by_text("Wrong clips, the most surely wrong first")).to_have_count(0)
+    expect(page.get_by_text(f"True action: {names[row]}")).to_be_visible()
+    viewer.plays()
+
+
+def predict(viewer: Viewer, tmp_path: Path) -> None:
+    page = viewer.page
+    viewer.turn_to("Video Predict")
+    clip = viewer.server.workspace / "datasets" / "example" / "wave" / "v_wave_g01_c01.mp4"
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(clip.read_bytes()[:2000])
+    page.locator("input[type=file]").set_input_files([broken, clip])
+    expect(page.get_by_test_id("stAlert").filter(has_text="broken.mp4")).to_be_visible()
+    shown = page.locator(".stPlotlyChart").first.locator(".bartext")
+    expect(shown).to_have_count(5)
+    percent = [float(text.strip().removesuffix("%")) for text in shown.all_inner_texts()]
+    assert percent == sorted(percent, reverse=True) and abs(sum(percent) - 100) < 0.5
+    viewer.plays()
+    viewer.settled()
+    with page.expect_download() as download:
+        viewer.press("Answers as JSON")
+    good, bad = json.loads(download.value.path().read_text())
+    assert good["clip"] == clip.name and {place["action"] for place in good["top"]} == ACTIONS
+    assert [round(100 * place["probability"], 1) for place in good["top"]] == percent
+    assert bad["clip"] == "broken.mp4" and "broken.mp4" in bad["error"]
