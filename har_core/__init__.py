@@ -23,4 +23,4 @@ for _name, _value in {
 
 def workspace() -> Path:
     """The root of the user's data: `$HAR_WORKSPACE`, or `workspace/` in the checkout. Not created here."""
-    return Path(os.environ.get("HAR_WORKSPACE") or PROJECT / "workspace").expanduser().resolve()
+    return Path(os.path.expanduser(os.environ.get("HAR_WORKSPACE") or PROJECT / "workspace")).absolute()  # noqa: PTH111  # Path's raises for an unknown user

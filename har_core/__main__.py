@@ -7,6 +7,7 @@ With `--json` exactly one JSON document goes to stdout; progress goes to stderr 
 import argparse
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -28,6 +29,9 @@ from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared,
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name need not be text
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
@@ -37,9 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except RecursionError:
+        print(f"{parser.prog}: a JSON file is nested too deep to be read", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # the reader of stdout, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder that may not be read: the user's to mend
+        print(f"{parser.prog}: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr)
+        return 1
     return code
 
 
@@ -129,10 +139,14 @@ def _settings(given: argparse.Namespace) -> TrainConfig:
             values[part] = {**TrainConfig.from_json({part: values.get(part, {})}).to_json()[part], name: value}
         else:
             values[name] = value
+    kept = values["clip"] if isinstance(values.get("clip"), dict) else {}
+    if kept and given.size is not None:
+        clip["size"] = given.size
     if clip:
-        if missing := {"window_seconds", "frames_per_second"} - set(clip):
-            raise ConfigError(f"A window needs --window-seconds and --frames-per-second, but {missing} is not given.")
-        values["clip"] = {"size": values.get("size", 112), **clip}
+        clip = {"size": values.get("size", TrainConfig().size), **kept, **clip}
+        if not {"window_seconds", "frames_per_second"} <= set(clip):
+            raise ConfigError("A window needs both --window-seconds and --frames-per-second.")
+        values["clip"] = clip
     values["dataset"] = str(given.data.resolve())
     return TrainConfig.from_json(values)
 
@@ -199,15 +213,18 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
             for ended in train(config, run.folder, stopped=stopped):
                 tell(ended)
         except HarError as error:
-            tell(Failed(str(error)))
+            with contextlib.suppress(OSError):  # the disk may be what failed
+                tell(Failed(str(error)))
             raise
         except Exception as error:
             traceback.print_exc()
-            tell(Failed(f"Training failed by a bug or a full machine: {type(error).__name__}: {error}"))
+            with contextlib.suppress(OSError):
+                tell(Failed(f"Training failed by a bug or a full machine: {type(error).__name__}: {error}"))
             raise RunError(f"Training failed: {error}. The traceback is above.") from None
-        if not isinstance(ended, Ended) or ended.reason == "stopped":
-            return 0
-        discard_state(run.folder)
+        if not isinstance(ended, Ended):
+            raise RunError("Training ended without saying why.")
+        if ended.reason != "stopped":
+            discard_state(run.folder)
     if quiet:
         best = {"best_epoch": ended.best_epoch, "best_accuracy": ended.best_accuracy, "reason": ended.reason}
         _print({"run": str(run.folder), "model": str(run.best), **best})
@@ -260,7 +277,10 @@ def _evaluate(given: argparse.Namespace) -> int:
         source = dataset.read(given.data, progress=report)
     clips = evaluation.select(source, predictor.card, given.split)
     with _progress("clips") as report:
-        scores = evaluation.evaluate(predictor, source, clips, progress=report)
+        known = evaluation.remarks(source, predictor.card, given.split)
+        scores = evaluation.evaluate(predictor, source, clips, notes=known, progress=report)
+    for note in scores.notes:
+        print(f"har_core: note: {note}", file=sys.stderr)
     dumb: dict[str, float] = {}
     if given.baselines:
         with _progress("baselines") as report:
@@ -300,7 +320,7 @@ def _predict(given: argparse.Namespace) -> int:
     failed = [answer for answer in answers if "error" in answer]
     for answer in answers if not given.json else ():
         for place in answer.get("top", ()):
-            print(f"{answer['clip']}\t{place['probability']:.3f}\t{place['action']}")
+            print(f"{answer['clip']}\t{place['probability']:.3f}\t{' '.join(place['action'].split())}")
     if len(failed) == 1:
         print(f"har_core: {failed[0]['error']}", file=sys.stderr)
     elif failed:
@@ -346,8 +366,8 @@ def _example(given: argparse.Namespace) -> int:
 
 def model_folder(path: Path) -> Path:
     """The model in a folder: the folder itself, or its `best/` where a run is named."""
-    best = runs.Run(path).best
-    return best if not (path / "card.json").exists() and (best / "card.json").exists() else path
+    # By the run's config, not by what lies in best/: a better epoch may be taking its place at the moment.
+    return runs.Run(path).best if (path / "config.json").exists() else path
 
 
 @contextlib.contextmanager
@@ -362,7 +382,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _print(values: object) -> None:
-    print(json.dumps(values, ensure_ascii=False))
+    print(json.dumps(values))
 
 
 if __name__ == "__main__":

@@ -49,20 +49,44 @@ class Card(Config):
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"A model needs two or more different classes, but this one has {list(self.classes)}.")
+        if not all(name.strip() for name in self.classes):
+            raise ConfigError("A model's classes must have names, but one of them is empty.")
         if not 1 <= self.windows <= 50:
-            raise ConfigError(f"A model looks at 1 to 50 windows of a clip, but this one asks for {self.windows}.")
+            raise ConfigError("A model looks at 1 to 50 windows of a clip, but this one asks for another number.")
+        for names in self.split.values():
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ConfigError("A model's split must give a list of clips for each part, but does not.")
         if not 0 <= self.unsure_below <= 1:
             raise ConfigError(f"unsure_below is a probability, but is {self.unsure_below}.")
 
 
 def save(folder: Path, network: ActionNetwork, card: Card) -> None:
     """Write a checkpoint; one that is there is replaced whole, and whatever happens one of the two remains."""
+    tensors = network.state_dict()
+    _write(folder, {"weights.safetensors": tensors, "card.json": json.dumps(card.to_json(), indent=1, allow_nan=False)})
+
+
+def _write(folder: Path, files: dict[str, dict[str, Tensor] | str]) -> None:
+    """Put a folder of these files in the place of `folder`, or leave it as it is.
+
+    Raises:
+        CheckpointError: it cannot be written; a full disk, most likely.
+    """
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, fresh / "weights.safetensors")
-    (fresh / "card.json").write_text(json.dumps(card.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
-    replace(folder, fresh)
+    try:
+        fresh.mkdir(parents=True)
+        for name, content in files.items():
+            if isinstance(content, str):
+                (fresh / name).write_text(content, encoding="utf-8")
+            else:
+                save_file({key: value.contiguous() for key, value in content.items()}, fresh / name)
+        replace(folder, fresh)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise CheckpointError(
+            f"The model cannot be written to {folder}: {error}. Make room there, then resume the run."
+        ) from None
 
 
 def replace(folder: Path, fresh: Path) -> None:
@@ -112,7 +136,7 @@ def load(folder: Path) -> tuple[ActionNetwork, Card]:
     try:
         network.load_state_dict(load_file(folder / "weights.safetensors"))
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = _reason(error)
         raise CheckpointError(f"The weights in {folder} cannot be used with its card: {reason}") from None
     if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
         raise CheckpointError(f"The weights in {folder} hold numbers that are not finite. Train the model again.")
@@ -121,17 +145,12 @@ def load(folder: Path) -> tuple[ActionNetwork, Card]:
 
 def save_state(folder: Path, network: ActionNetwork, optimiser: torch.optim.Optimizer, rest: dict[str, Any]) -> None:
     """Everything that training needs to go on exactly: weights, optimiser and plain values."""
-    fresh = folder.with_name(folder.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     tensors: dict[str, Tensor] = {f"network/{name}": value for name, value in network.state_dict().items()}
     state = optimiser.state_dict()
     for index, slots in state["state"].items():
         tensors |= {f"optimiser/{index}/{name}": torch.as_tensor(value) for name, value in slots.items()}
-    save_file({name: value.contiguous() for name, value in tensors.items()}, fresh / "state.safetensors")
     rest = {**rest, "groups": state["param_groups"]}
-    (fresh / "state.json").write_text(json.dumps(rest, default=float), encoding="utf-8")
-    replace(folder, fresh)
+    _write(folder, {"state.safetensors": tensors, "state.json": json.dumps(rest, default=float)})
 
 
 def load_state(folder: Path, network: ActionNetwork, optimiser: torch.optim.Optimizer) -> dict[str, Any] | None:
@@ -150,6 +169,12 @@ def load_state(folder: Path, network: ActionNetwork, optimiser: torch.optim.Opti
                 slots.setdefault(int(index), {})[slot] = value
         optimiser.load_state_dict({"state": slots, "param_groups": rest.pop("groups")})
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = _reason(error)
         raise CheckpointError(f"The run cannot go on from {folder}: {reason}. Start a new run.") from None
     return rest
+
+
+def _reason(error: Exception) -> str:
+    """The first line that says something; torch begins with a heading."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__).rstrip(".")

@@ -84,7 +84,7 @@ def _compile(network: ActionNetwork, folder: Path, size: int) -> Any:  # noqa: A
     weights = hashlib.sha256()
     for value in network.backbone.state_dict().values():
         weights.update(value.numpy().tobytes())
-    exported = folder / "openvino" / f"{weights.hexdigest()[:16]}.xml"
+    exported = folder / "openvino" / f"{weights.hexdigest()[:16]}-{size}.xml"
     core = openvino.Core()
     if exported.is_file() and exported.with_suffix(".bin").is_file():
         # A damaged export is made again.

@@ -25,5 +25,9 @@ class CheckpointError(HarError):
     """A model folder is missing, damaged or made for something else."""
 
 
+class TrainingError(HarError):
+    """Training cannot go on with these settings."""
+
+
 class RunError(HarError):
     """A training run cannot be started, stopped or read."""

@@ -50,6 +50,8 @@ class Evaluation:
     actions: tuple[str, ...]
     scored: tuple[Scored, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    """What to know before the scores are believed."""
 
     @property
     def accuracy(self) -> float:
@@ -123,6 +125,20 @@ def as_json(prediction: Prediction, k: int) -> list[dict[str, Any]]:
     return [{"action": action, "probability": probability} for action, probability in prediction.top(k)]
 
 
+def remarks(source: Dataset, card: Card, split: SplitName) -> tuple[str, ...]:
+    """What to know before scores on this split are believed; empty where the clips are those of the training."""
+    if source.fingerprint == card.fingerprint:
+        return ()
+    names = {os.path.normpath(name) for name in card.split.get(split, [])}
+    gone = names - {os.path.normpath(os.path.relpath(c.path, source.root)) for c in source.clips}
+    some_gone = 0 < len(gone) < len(names)
+    missing = f" {len(gone)} of the {len(names)} {split} clips are not in it." if some_gone else ""
+    return (
+        f"These are not exactly the clips that the model was trained and validated with.{missing} Whether clips of one "
+        "group lie on both sides is not known.",
+    )
+
+
 def select(source: Dataset, card: Card, split: SplitName) -> tuple[Clip, ...]:
     """The clips of a split as the model's own training drew it.
 
@@ -141,7 +157,12 @@ def select(source: Dataset, card: Card, split: SplitName) -> tuple[Clip, ...]:
 
 
 def evaluate(
-    predictor: Predictor, source: Dataset, clips: Sequence[Clip], *, progress: Report = lambda done, total: None
+    predictor: Predictor,
+    source: Dataset,
+    clips: Sequence[Clip],
+    *,
+    notes: Sequence[str] = (),
+    progress: Report = lambda done, total: None,
 ) -> Evaluation:
     """Predict every clip and score it; what cannot be scored is listed in `skipped`.
 
@@ -157,7 +178,8 @@ def evaluate(
         except HarError as error:
             return str(error)
 
-    scored, skipped = [], list(source.skipped)
+    scored: list[Scored] = []
+    skipped: list[tuple[str, str]] = []
     with ThreadPoolExecutor(2) as pool:  # one decodes while the other's frames are encoded
         try:
             for done, (clip, seen) in enumerate(zip(clips, pool.map(look, clips), strict=True), 1):
@@ -172,7 +194,7 @@ def evaluate(
     if not scored:
         reason = skipped[0][1] if skipped else "there are no clips"
         raise DatasetError(f"No clip of {source.root.name} could be scored: {reason}")
-    return Evaluation(predictor.card.classes, tuple(scored), tuple(skipped))
+    return Evaluation(predictor.card.classes, tuple(scored), (*source.skipped, *skipped), tuple(notes))
 
 
 def baselines(

@@ -6,6 +6,8 @@ all read it, and none of them asks the process.
 
 import dataclasses
 import json
+import math
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -103,9 +105,24 @@ def decode(line: str) -> Event | None:
         values = json.loads(line)
         kind = _KINDS[values.pop("event")]
         event: Event = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return event
+    return event if _sound(event) else None
+
+
+def _sound(event: Event) -> bool:
+    """Whether each field is of its type: whoever draws it need not look again."""
+    for name, hint in typing.get_type_hints(type(event)).items():
+        value = getattr(event, name)
+        if typing.get_origin(hint) is Literal:
+            sound = value in typing.get_args(hint)
+        elif hint is float:
+            sound = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        else:
+            sound = type(value) is (typing.get_origin(hint) or hint)
+        if not sound:
+            return False
+    return True
 
 
 class Tail:
@@ -124,7 +141,7 @@ class Tail:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 fresh = file.read()
-        except FileNotFoundError:
+        except OSError:
             return []
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self._offset += len(whole)

@@ -29,6 +29,7 @@ from har_core.events import Ended, EpochEnded, Event, Failed, Started, Tail
 
 Status = Literal["new", "running", "finished", "stopped", "failed", "crashed"]
 LOCK_VARIABLE = "HAR_RUN_LOCK"
+_OWN_FILES = {"config.json", "events.jsonl", "stderr.txt", "stop", "lock"}
 _children: list[subprocess.Popen[bytes]] = []  # polled, so that a trainer that ended does not stay a zombie
 
 
@@ -63,7 +64,7 @@ class Run:
             return TrainConfig.from_json(json.loads((self.folder / "config.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise RunError(f"A run needs a config.json, but {self.folder} has none. Start it with --data.") from None
-        except (ValueError, OSError, ConfigError) as error:
+        except (ValueError, OSError, ConfigError, RecursionError) as error:
             raise RunError(f"The config.json of run {self.name} cannot be read: {error}") from None
 
     def events(self) -> list[Event]:
@@ -77,10 +78,10 @@ class Run:
             with (self.folder / "lock").open("r") as lock:
                 # Shared: two viewers that ask at the same moment must not take each other for the trainer.
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:
+            return False
         return False
 
     def status(self, events: list[Event] | None = None) -> Status:
@@ -167,9 +168,19 @@ def start(config: TrainConfig, root: Path, *, name: str = "") -> Run:
 
 
 def create(config: TrainConfig, folder: Path) -> Run:
-    """The folder of a run with its config, not started. An existing run is refused, not overwritten."""
+    """The folder of a run with its config, not started.
+
+    What a run that never finished an epoch left behind is written over; anything else is left alone: a
+    trainer replaces `best/` and `last/` in its folder, so nobody else's may be there.
+
+    Raises:
+        RunError: the folder holds something else, lies in the data set or cannot be written.
+    """
+    if config.dataset and folder.resolve().is_relative_to(Path(config.dataset).resolve()):
+        raise RunError(f"A run's folder must not lie among the clips, but {folder} does. Choose another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _clear(Run(folder))
         with (folder / "config.json").open("x", encoding="utf-8") as file:  # only one of two at once succeeds
             file.write(json.dumps(config.to_json(), indent=1))
     except OSError as error:
@@ -179,6 +190,19 @@ def create(config: TrainConfig, folder: Path) -> Run:
             ) from None
         raise RunError(f"The run's folder {folder} cannot be written: {error.strerror}.") from None
     return Run(folder)
+
+
+def _clear(run: Run) -> None:
+    """Empty the folder of a run that never got anywhere; refuse anything else that is in it."""
+    there = {path.name for path in run.folder.iterdir()}
+    if foreign := sorted(there - _OWN_FILES - {"best", "last", "best.new", "best.old", "last.new", "last.old"}):
+        raise RunError(f"A run needs a folder of its own, but {run.folder} holds {foreign[0]}. Choose another folder.")
+    if "config.json" in there and (there - _OWN_FILES or run.alive() or run.epochs()):
+        raise RunError(f"{run.folder} already holds a run. Choose another folder, or resume it without --data.")
+    if there - _OWN_FILES:
+        raise RunError(f"A run needs a folder of its own, but {run.folder} holds a model. Choose another folder.")
+    for name in there:
+        (run.folder / name).unlink()
 
 
 def all_runs(root: Path) -> list[Run]:
@@ -196,7 +220,10 @@ def locked(run: Run) -> Iterator[Callable[[], bool]]:
         RunError: another process trains this run.
     """
     inherited = os.environ.pop(LOCK_VARIABLE, "")
-    lock: IO[str] = os.fdopen(int(inherited), "r+") if inherited else (run.folder / "lock").open("a+")
+    try:
+        lock: IO[str] = os.fdopen(int(inherited), "r+") if inherited else (run.folder / "lock").open("a+")
+    except OSError as error:
+        raise RunError(f"The run's folder {run.folder} cannot be written: {error.strerror}.") from None
     with lock:
         _take(lock, run)
         os.set_inheritable(lock.fileno(), False)
@@ -221,7 +248,12 @@ def locked(run: Run) -> Iterator[Callable[[], bool]]:
 
 
 def _launch(run: Run) -> None:
-    with (run.folder / "lock").open("a+") as lock, (run.folder / "stderr.txt").open("ab") as stderr:
+    with contextlib.ExitStack() as files:
+        try:
+            lock = files.enter_context((run.folder / "lock").open("a+"))
+            stderr = files.enter_context((run.folder / "stderr.txt").open("ab"))
+        except OSError as error:
+            raise RunError(f"The run's folder {run.folder} cannot be written: {error.strerror}.") from None
         # Locked here and inherited: from its first moment on nobody can doubt that the run is alive.
         _take(lock, run)
         (run.folder / "stop").unlink(missing_ok=True)

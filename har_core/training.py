@@ -33,7 +33,7 @@ from har_core.batches import (
     trim,
 )
 from har_core.config import TrainConfig
-from har_core.errors import DatasetError, HarError
+from har_core.errors import DatasetError, HarError, TrainingError
 from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped
 from har_core.network import ActionNetwork, load_initial
 from har_core.sampling import propose
@@ -44,6 +44,10 @@ CACHE_BYTES = 20 * 2**30
 ENCODE_AT_ONCE = 64
 RAMP_EPOCHS = 3
 VARIATIONS = 4  # of a training clip that a backbone frozen for good encodes; the epochs take turns
+
+
+class _Asked(Exception):  # no error: it leaves the reading of a large data set when asked to stop
+    pass
 
 
 @dataclass(slots=True)
@@ -83,7 +87,15 @@ def train(config: TrainConfig, folder: Path, *, stopped: Stopped = lambda: False
 
 def _prepare(config: TrainConfig, folder: Path, stopped: Stopped) -> Generator[Event, None, "Trainer | None"]:
     """Read the data set, decode what training looks at, build the network. None when asked to stop."""
-    clips = dataset.read(Path(config.dataset))
+
+    def look(done: int, total: int) -> None:
+        if stopped():
+            raise _Asked
+
+    try:
+        clips = dataset.read(Path(config.dataset), progress=look)
+    except _Asked:
+        return None
     seconds = {clip.path: facts.seconds for clip, facts in zip(clips.clips, clips.properties, strict=True)}
     for name, reason in clips.skipped:
         yield Noticed(f"{name} is left out: {reason}")
@@ -221,6 +233,8 @@ class Trainer:
                 ramped = (epoch - 1 - state.held_until + step / len(batches)) / ramp if ramp else 1.0
                 self.optimiser.param_groups[0]["lr"] = rates[0] * min(1.0, ramped)
                 loss, correct = self._optimise(batch.to(self.device))
+                if not math.isfinite(loss):
+                    raise self._diverged(epoch)
                 losses, right, seen = losses + loss * len(batch.labels), right + correct, seen + len(batch.labels)
                 yield Stepped(epoch, step, len(batches), loss)
             self.optimiser.param_groups[0]["lr"] = rates[0]
@@ -228,6 +242,8 @@ class Trainer:
                 yield Ended("stopped", state.best_epoch, max(0.0, state.best_accuracy))
                 return
             accuracy, validation_loss = scores
+            if not math.isfinite(validation_loss):
+                raise self._diverged(epoch)
             self.scheduler.step(validation_loss)
             best = state.improves(accuracy, validation_loss)
             state.epoch, state.stale = epoch, 0 if best else state.stale + 1
@@ -247,6 +263,13 @@ class Trainer:
             )  # fmt: skip
         early = state.epoch < self.config.epochs
         yield Ended("early stopping" if early else "epochs", state.best_epoch, state.best_accuracy)
+
+    def _diverged(self, epoch: int) -> TrainingError:
+        kept = f" The model of epoch {self.progress.best_epoch} is kept." if self.progress.best_epoch else ""
+        return TrainingError(
+            f"Training needs a loss that is a number, but in epoch {epoch} it was none: the steps were too long.{kept} "
+            "Start a new run with smaller learning rates."
+        )
 
     def _fresh_scheduler(self) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
         """Both groups at their first rates, with a floor for each: a common one would squeeze them together."""
@@ -336,6 +359,8 @@ class Trainer:
             where, embeddings = encoded
             batch = move(pack_embeddings([embeddings[torch.from_numpy(w)] for w in where]).packed, self.device)
             probabilities = self.network.classify(batch).softmax(1).mean(0).cpu()
+            if not probabilities.isfinite().all():
+                return 0.0, math.nan
             right += int(probabilities.argmax()) == label
             loss -= math.log(max(float(probabilities[label]), 1e-9))
         return right / len(self.check.labels), loss / len(self.check.labels)

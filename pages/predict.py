@@ -3,11 +3,10 @@
 import streamlit as st
 
 from har_core.dataset import EXTENSIONS
-from har_core.errors import HarError
 from har_core.ui.answers import downloads, show_answer
 from har_core.ui.choose import choose_model
 from har_core.ui.frame import plain, title
-from har_core.ui.loaders import examined, keep_upload, predictor
+from har_core.ui.loaders import look_at, predictor
 
 title("Video Predict", "Upload a clip and see what the model makes of it.")
 
@@ -24,14 +23,8 @@ if not files:
 classes = len(predictor(model).card.classes)
 k = st.slider("How many actions to name (K)", 1, classes, min(5, classes), key=f"k of {classes}")
 
-answers, failed, paths = {}, {}, {}
 with st.spinner("Looking at the clips"):
-    for file in files:
-        try:
-            paths[file.name] = keep_upload(file.name, file)
-            answers[file.name] = examined(model, paths[file.name])
-        except HarError as error:
-            failed[file.name] = str(error)
+    answers, failed, paths = look_at(model, files)
 
 for sentence in failed.values():
     st.error(plain(sentence), icon=":material/error:")

@@ -1,5 +1,6 @@
 """What the tests share: a workspace of their own, a few tiny clips and a network that has learned nothing."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from har_core.values import Rgb
 ACTIONS = ("blink", "rise", "slide")
 GROUPS = ("g01", "g02", "g03", "g04")
 SPEC = ClipSpec(window_seconds=1.0, frames_per_second=8.0, most_frames=8, size=32)
+# Pictures of 32 pixels: more threads would only wait for one another. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"

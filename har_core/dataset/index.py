@@ -137,8 +137,12 @@ def read(root: Path, *, progress: Callable[[int, int], None] | None = None) -> D
     Raises:
         DatasetError: the folder is not there, holds no clip that can be decoded, or its list is wrong.
     """
-    root = Path(root).expanduser().absolute()
-    if not root.is_dir():
+    try:
+        root = Path(root).expanduser().absolute()
+        there = root.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, an unknown user, a zero byte
+        there = False
+    if not there:
         raise DatasetError(f"A data set must be a folder, but there is none at {root}. {EXPECTED}")
     named = listing(root)
     if not named.entries:

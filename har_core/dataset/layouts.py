@@ -57,10 +57,25 @@ def listing(root: Path) -> Listing:
         DatasetError: a list is there but cannot be used.
     """
     if (root / "clips.csv").is_file():
-        return _clips_csv(root)
-    if wanted := list(_ucf101_lists(root)):
-        return _ucf101(root, wanted)
-    return _folders(root)
+        found = _clips_csv(root)
+    elif wanted := list(_ucf101_lists(root)):
+        found = _ucf101(root, wanted)
+    else:
+        found = _folders(root)
+    # Old archives hold names in other encodings; no list, card or page could say them.
+    strange = {entry for entry in found.entries if said(entry.relative) != entry.relative}
+    refused = [(e.relative, "Its name or folder holds characters that are no text. Rename it.") for e in strange]
+    skipped = tuple((said(clip), reason) for clip, reason in (*found.skipped, *sorted(refused)))
+    return Listing(found.layout, tuple(e for e in found.entries if e not in strange), skipped, found.notes)
+
+
+def said(name: str) -> str:
+    """A file's name as it can be shown: bytes that are no text, and control characters, are escaped.
+
+    >>> said("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cs", "Cc") else c for c in name)
 
 
 def is_video(name: str) -> bool:

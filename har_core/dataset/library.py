@@ -41,8 +41,12 @@ def link(workspace: Path, name: str, folder: Path) -> Path:
         DatasetError: not a folder, the name is taken or not allowed, or no clips in the folder.
     """
     name = check_name(name)
-    folder = Path(folder).expanduser().resolve()
-    if not folder.is_dir():
+    try:
+        folder = Path(folder).expanduser().resolve()
+        there = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, an unknown user, a zero byte
+        there = False
+    if not there:
         raise DatasetError(f"A data set must be a folder on the machine of this app, but there is none at {folder}.")
     if next(videos(folder), None) is None:
         raise DatasetError(f"{folder} holds no clips. {EXPECTED}")

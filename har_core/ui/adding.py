@@ -69,7 +69,7 @@ def _link() -> None:
             st.error("Type the path of a folder first.", icon=":material/error:")
             return
         path = Path(folder.strip())
-        linked = dataset.link(workspace(), name.strip() or path.expanduser().resolve().name, path)
+        linked = dataset.link(workspace(), name.strip() or path.name, path)
         go_to("dataset", data=linked.name)
 
 

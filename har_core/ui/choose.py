@@ -1,11 +1,13 @@
 """Which data set, model or run: the pickers, and what to show where there is none yet."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
 from har_core import dataset, runs, workspace
+from har_core.errors import RunError
 from har_core.ui.frame import go_to, plain
 from har_core.ui.loaders import Model, models
 
@@ -56,7 +58,9 @@ def choose_dataset() -> Path | None:
 def choose_dataset_for(model: Model) -> Path | None:
     """The folder of the data set to evaluate on: the one the model was trained on unless another is chosen."""
     found = dataset.datasets(workspace())
-    trained_on = Path(model.run.config().dataset) if model.run else None
+    trained_on = None
+    with suppress(RunError):  # a damaged config costs the suggestion only
+        trained_on = Path(model.run.config().dataset) if model.run else None
     if trained_on and trained_on.is_dir() and trained_on.resolve() not in {f.resolve() for f in found.values()}:
         found = {trained_on.name: trained_on, **found}
     if not found:

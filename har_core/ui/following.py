@@ -148,7 +148,10 @@ def _time_left(run: Run, epochs: list[EpochEnded], started: Started, within: flo
     """How long the rest takes if each epoch is like the last few; training may end before."""
     if not epochs:
         return ""
-    if epochs[-1].frozen and not run.config().freeze_backbone:
+    config = run.config()
+    if epochs[-1].frozen and not config.freeze_backbone:
+        if epochs[-1].epoch >= config.freeze_epochs:
+            return " · from here on the backbone learns too, which takes longer"
         return " · the backbone is frozen; later epochs take longer"
     alike = [e.seconds for e in epochs[-3:] if e.frozen == epochs[-1].frozen]
     seconds = sum(alike) / len(alike) * (started.epochs - epochs[-1].epoch - within)

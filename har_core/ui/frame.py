@@ -34,11 +34,16 @@ _ARRIVING, _FRAMED = "arriving", "framed"
 
 def configure() -> None:
     """Set up the browser's page, and choose what the page before asked to have chosen."""
-    st.set_page_config(page_title="Action recognition", page_icon="🏃", layout="wide")
+    _introduce()
     st.html(_STYLE)
     st.session_state[_FRAMED] = True
     for key, value in st.session_state.pop(_ARRIVING, {}).items():
         st.session_state[key] = value
+
+
+def _introduce() -> None:
+    """Name the browser's tab. Its icon is an emoji: a material one would be fetched from Google by each viewer."""
+    st.set_page_config(page_title="Action recognition", page_icon="🏃", layout="wide")
 
 
 def navigate(home: Callable[[], None]) -> StreamlitPage:
@@ -65,6 +70,7 @@ def title(name: str, purpose: str) -> None:
     if not st.session_state.get(_FRAMED):
         # A server whose first visitor asks for a page runs that page alone, for it does not know of Home.py's
         # navigation yet. Calling it here makes it known; the next run goes through Home.py.
+        _introduce()
         navigate(lambda: None)
         st.rerun()
     st.title(name, anchor=False)

@@ -9,8 +9,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,9 +20,12 @@ import streamlit as st
 from har_core import PROJECT, runs, video, workspace
 from har_core import dataset as datasets
 from har_core.dataset import Dataset
+from har_core.errors import HarError, VideoError
 from har_core.ui.shelf import shelf
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
     from har_core.evaluation import Evaluation
     from har_core.prediction import Examined, Predictor
 
@@ -50,8 +53,8 @@ class Model:
     def actions(self) -> tuple[str, ...]:
         """What it can name, read without loading torch; empty where the card is damaged."""
         try:
-            return tuple(json.loads((self.folder / "card.json").read_text(encoding="utf-8"))["classes"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return tuple(map(str, json.loads((self.folder / "card.json").read_text(encoding="utf-8"))["classes"]))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ()
 
 
@@ -64,12 +67,8 @@ def models() -> list[Model]:
 
 def read_dataset(root: Path) -> Dataset:
     """The data set in a folder; read again when a file or folder in it was added, removed or renamed."""
-
-    def read() -> Dataset:
-        with progress("Looking at the clips") as report:
-            return datasets.read(root, progress=report)
-
-    return shelf("data sets", 8).get((root, _folder_stamp(root)), read)
+    with progress("Looking at the clips") as report:
+        return shelf("data sets", 8).get((root, _folder_stamp(root)), lambda: datasets.read(root, progress=report))
 
 
 def _folder_stamp(root: Path) -> str:
@@ -95,7 +94,11 @@ def _folder_stamp(root: Path) -> str:
 
 @contextmanager
 def progress(text: str) -> Iterator[Report]:
-    """A bar that appears once there is something to wait for and goes when it is done."""
+    """A bar that appears once there is something to wait for and goes when it is done.
+
+    Its place is kept where nothing is waited for: else all that stands below would move up in the next run,
+    be built anew by the browser, and a clip that plays there would stop.
+    """
     place = st.empty()
 
     def report(done: int, total: int) -> None:
@@ -110,7 +113,8 @@ def progress(text: str) -> Iterator[Report]:
 
 def predictor(model: Model) -> Predictor:
     """The model, ready to predict; loaded once for all viewers, and again when a better epoch replaces it."""
-    return _predictor(model.folder, model.stamp)
+    with st.container():  # the place of the spinner, as in `progress`
+        return _predictor(model.folder, model.stamp)
 
 
 @st.cache_resource(show_spinner="Loading the model. The first one takes a few seconds.", max_entries=4)
@@ -142,7 +146,8 @@ def evaluated(model: Model, source: Dataset, split: str, key: tuple[object, ...]
         ready = predictor(model)
         clips = evaluation.select(source, ready.card, split)
         with progress("Predicting the clips") as report:
-            return evaluation.evaluate(ready, source, clips, progress=report)
+            known = evaluation.remarks(source, ready.card, split)
+            return evaluation.evaluate(ready, source, clips, notes=known, progress=report)
 
     return shelf("evaluations").get(key, evaluate)
 
@@ -150,13 +155,14 @@ def evaluated(model: Model, source: Dataset, split: str, key: tuple[object, ...]
 def baselines(model: Model, source: Dataset, scores: Evaluation, key: tuple[object, ...]) -> dict[str, float]:
     """What dumber rules score on the same clips, computed once."""
 
-    def compare() -> dict[str, float]:
-        from har_core import evaluation
+    with progress("Asking dumber rules") as report:
 
-        with progress("Asking dumber rules") as report:
+        def compare() -> dict[str, float]:
+            from har_core import evaluation
+
             return evaluation.baselines(predictor(model), source, scores, progress=report)
 
-    return shelf("baselines").get(key, compare)
+        return shelf("baselines").get(key, compare)
 
 
 def examined(model: Model, clip: Path) -> Examined:
@@ -164,6 +170,21 @@ def examined(model: Model, clip: Path) -> Examined:
     status = clip.stat()
     key = (model.folder, model.stamp, clip, status.st_size, status.st_mtime_ns)
     return shelf("predictions", 64).get(key, lambda: predictor(model).examine(clip, thumbnails=8))
+
+
+def look_at(model: Model, files: Sequence[UploadedFile]) -> tuple[dict[str, Examined], dict[str, str], dict[str, Path]]:
+    """What the model says of uploads, the sentences for those it cannot read, and where they are kept; all by name."""
+    answers: dict[str, Examined] = {}
+    failed: dict[str, str] = {}
+    paths: dict[str, Path] = {}
+    for number, file in enumerate(files, 1):
+        name = file.name if file.name not in {**answers, **failed} else f"{file.name} ({number})"
+        try:
+            paths[name] = keep_upload(file.name, file)
+            answers[name] = examined(model, paths[name])
+        except HarError as error:
+            failed[name] = str(error)
+    return answers, failed, paths
 
 
 def playable(clip: Path) -> Path:
@@ -185,23 +206,33 @@ def keep_upload(name: str, content: BinaryIO) -> Path:
         found.update(block)
     folder = workspace() / "uploads" / found.hexdigest()[:24]
     # The name is kept for the sentences that name the file; what a browser sends may hold anything.
-    kept = folder / (re.sub(r"[^\w .()-]", "_", Path(name).name)[-80:].lstrip(". ") or "clip")
-    if not kept.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        content.seek(0)
-        part = folder / f".{secrets.token_hex(4)}.part"
-        with part.open("wb") as file:
-            shutil.copyfileobj(content, file, 1 << 20)
-        part.replace(kept)
-        _trim(folder)
+    short = re.sub(r"[^\w .()-]", "_", Path(name).name).encode()[-200:].decode(errors="ignore").lstrip(". ")
+    kept = folder / (short or "clip")
+    part = folder / f".{secrets.token_hex(4)}.part"
+    try:
+        if not kept.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            content.seek(0)
+            with part.open("wb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+            part.replace(kept)
+            _trim(folder)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise VideoError(f"{name} cannot be kept in the workspace: {error.strerror}. Make room there.") from None
     return kept
 
 
 def _trim(newest: Path) -> None:
     """Remove the oldest uploads, never the newest, until the rest takes little enough room."""
-    others = [(f.stat().st_mtime, f) for f in newest.parent.iterdir() if f.is_dir() and f != newest]
+    others = []
+    for folder in newest.parent.iterdir():
+        with suppress(FileNotFoundError):  # another viewer's trim took it
+            if folder.is_dir() and folder != newest:
+                others.append((folder.stat().st_mtime, folder))
     total = 0
     for _, folder in [(0.0, newest), *sorted(others, reverse=True)]:
-        total += sum(file.stat().st_size for file in folder.iterdir())
+        with suppress(FileNotFoundError):
+            total += sum(file.stat().st_size for file in folder.iterdir())
         if total > UPLOADS_BYTES and folder != newest:
             shutil.rmtree(folder, ignore_errors=True)

@@ -51,11 +51,13 @@ def show_scores(scores: Evaluation, *, split: str) -> None:
         st.warning(
             "All clips include those that trained the model, so the score flatters it.", icon=":material/warning:"
         )
-    else:
+    elif not scores.notes:
         wide = (
             f" With {number} clips the interval is wide: do not read much into a few percent." if number < 100 else ""
         )
         st.caption(f"No group of these clips (who or where was filmed) was in training.{wide}")
+    for note in scores.notes:
+        st.warning(plain(note), icon=":material/warning:")
     notes([f"{clip}: {reason}" for clip, reason in scores.skipped], title="Clips left out")
 
 

@@ -174,6 +174,9 @@ class Source:
 
 def _refuse(path: Path) -> None:
     """Raise for what is plainly no video, before FFmpeg may interpret it."""
+    if path.exists() and not path.is_dir() and not path.is_file():
+        # A pipe or a device would be waited for.
+        raise VideoError(f"A clip must be a file, but {path.name} is a pipe or a device. Save it as a file first.")
     if path.is_dir():
         raise VideoError(f"{path.name} is a folder, but a video file is needed.")
     try:

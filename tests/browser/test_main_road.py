@@ -27,7 +27,7 @@ def make_the_example(viewer: Viewer) -> None:
     assert (viewer.metric("Clips"), viewer.metric("Actions"), viewer.metric("Groups")) == ("40", "5", "8")
     bars = viewer.page.locator(".stPlotlyChart").first.locator(".ytick text")
     expect(bars).to_have_count(5)
-    assert set(bars.all_inner_texts()) == ACTIONS
+    assert set(bars.all_text_contents()) == ACTIONS
     viewer.plays()
 
 
@@ -36,14 +36,15 @@ def train(viewer: Viewer) -> None:
     viewer.turn_to("Train")
     viewer.fill_in("Epochs", 6)
     page.get_by_text("All settings").click()
-    viewer.fill_in("Epochs with frozen backbone", 4)  # the last two take seconds: time to look at them
+    viewer.fill_in("Epochs with frozen backbone", 5)  # the last one takes seconds: time to look
     viewer.press("Start training")
     expect(viewer.badge("running")).to_be_visible()
-    expect(page.locator(".stPlotlyChart")).to_have_count(2)
+    curve = page.locator(".stPlotlyChart .scatterlayer .trace").first
+    expect(curve).to_be_visible()
     expect(viewer.badge("running")).to_be_visible(timeout=1)
     page.reload()
     viewer.settled()
-    expect(page.locator(".stPlotlyChart .scatterlayer .trace").first).to_be_visible()
+    expect(curve).to_be_visible()
     expect(viewer.badge("finished")).to_be_visible(timeout=240_000)
     expect(page.get_by_text("All epochs are done.")).to_be_visible()
     print("best accuracy", accuracy(viewer, "Best accuracy"), "in epoch", viewer.metric("Best epoch"))
@@ -66,18 +67,19 @@ def evaluate(viewer: Viewer) -> None:
     expect(page.get_by_text("Wrong clips, the most surely wrong first")).to_be_visible()
     viewer.settled()
     print("accuracy", accuracy(viewer, "Accuracy"))
-    counts = matrix.locator(".js-plotly-plot").evaluate("e => e.data[0].z.map(row => [...row])")
-    names = matrix.locator(".js-plotly-plot").evaluate("e => e.data[0].y.map((_, i) => e.layout.yaxis.ticktext[i])")
-    assert set(names) == ACTIONS and len(counts) == 5
-    row, column = max(((r, c) for r in range(5) for c in range(5)), key=lambda at: counts[at[0]][at[1]])
-    # The points of the cells lie in the order of the rows; the mouse must hit what the eye sees.
-    matrix.locator(".scatterlayer .point").nth(5 * row + column).scroll_into_view_if_needed()
-    box = matrix.locator(".scatterlayer .point").nth(5 * row + column).bounding_box()
+    # A cell's text and the actions that it stands for, as the page's Python gave them: row after row.
+    texts, cells = matrix.locator(".js-plotly-plot").evaluate("e => [e.data[1].text, e.data[1].customdata]")
+    assert {true for true, _ in cells} == ACTIONS and len(cells) == 25
+    fullest = max(range(25), key=lambda at: int(texts[at].rpartition(": ")[2].split()[0]))
+    true, said = cells[fullest]
+    cell = matrix.locator(".scatterlayer .point").nth(fullest)
+    cell.scroll_into_view_if_needed()
+    box = cell.bounding_box()
     assert box
     page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.6)
-    expect(page.get_by_text(f"Clips of {names[row]} ")).to_be_visible()
+    expect(page.get_by_text(re.compile(f"Clips of {true} (and|taken for {said})"))).to_be_visible()
     expect(page.get_by_text("Wrong clips, the most surely wrong first")).to_have_count(0)
-    expect(page.get_by_text(f"True action: {names[row]}")).to_be_visible()
+    expect(page.get_by_text(f"True action: {true}")).to_be_visible()
     viewer.plays()
 
 
@@ -91,7 +93,7 @@ def predict(viewer: Viewer, tmp_path: Path) -> None:
     expect(page.get_by_test_id("stAlert").filter(has_text="broken.mp4")).to_be_visible()
     shown = page.locator(".stPlotlyChart").first.locator(".bartext")
     expect(shown).to_have_count(5)
-    percent = [float(text.strip().removesuffix("%")) for text in shown.all_inner_texts()]
+    percent = [float(text.strip().removesuffix("%")) for text in shown.all_text_contents()]
     assert percent == sorted(percent, reverse=True) and abs(sum(percent) - 100) < 0.5
     viewer.plays()
     viewer.settled()

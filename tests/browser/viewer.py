@@ -137,7 +137,7 @@ class Viewer:
 
     def badge(self, word: str) -> Locator:
         """The badge that says how a run stands."""
-        return self.page.locator(".stMarkdownBadge").get_by_text(word, exact=True)
+        return self.page.locator(".stMarkdownBadge").filter(has_text=re.compile(rf"{word}$"))  # its icon is text too
 
     def metric(self, name: str) -> str:
         """The number on a tile, as it is shown."""
@@ -145,9 +145,10 @@ class Viewer:
         return tile.get_by_test_id("stMetricValue").inner_text()
 
     def plays(self) -> None:
-        """Wait until a video on the page has a picture and moves."""
-        moving = "v => v.readyState >= 2 && v.videoWidth > 0 && v.currentTime > 0"
-        self.page.wait_for_function(f"() => [...document.querySelectorAll('video')].some({moving})", timeout=PATIENCE)
+        """Look at the first video, and wait until it has a picture and moves."""
+        self.page.locator("video").first.scroll_into_view_if_needed()  # what is out of sight does not start
+        moving = "v && v.readyState >= 2 && v.videoWidth > 0 && v.currentTime > 0"
+        self.page.wait_for_function(f"() => {{ const v = document.querySelector('video'); return {moving}; }}")
 
     def in_epoch(self, number: int) -> None:
         """Wait until the page says that a run is in this epoch or a later one."""

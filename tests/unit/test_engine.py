@@ -124,11 +124,8 @@ def shorten(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "damage"),
-    [
-        (".xml", shorten), (".bin", shorten), (".xml", lambda path: path.write_bytes(b"")), (".bin", Path.unlink),
-        (".xml", lambda path: path.write_text("<net/>")), (".bin", lambda path: path.write_bytes(b"")),
-    ],
-)  # fmt: skip
+    [(".xml", shorten), (".bin", shorten), (".bin", Path.unlink)],
+)
 def test_a_damaged_export_is_made_again(
     model: Path, suffix: str, damage: Callable[[Path], object], conversions: list[None], clips: list[Rgb],
     exact: np.ndarray,
@@ -205,7 +202,7 @@ def test_cut_off_while_it_was_replaced(model: Path, clips: list[Rgb], exact: np.
 
 
 def test_real_clips_with_a_trained_backbone(shared_clips: Callable[[str], Path], tmp_path: Path) -> None:
-    paths = sorted(shared_clips("yoga").rglob("*.mp4"))[::40][:4]
+    paths = sorted(shared_clips("yoga").rglob("*.mp4"))[::60][:3]
     torch.manual_seed(3)
     spec = ClipSpec(2.0, 4.0, 8, 112)
     network = ActionNetwork(NetworkConfig(weights="bundled"), 5)

@@ -1,0 +1,76 @@
+"""What holds on every page: it fits a phone, says nothing on the console and talks to nobody but its server."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+from viewer import Server, Viewer, Visit
+
+
+def home(viewer: Viewer) -> None:
+    viewer.open()
+    expect(viewer.page.get_by_text("A model is ready.")).to_be_visible()
+
+
+def clips(viewer: Viewer) -> None:
+    viewer.open("dataset")
+    viewer.page.get_by_text("See what augmentation does to this clip").click()
+    expect(viewer.page.get_by_text("First row: the clip as it is.")).to_be_visible()
+    viewer.plays()
+
+
+def adding(viewer: Viewer) -> None:
+    viewer.open("dataset")
+    viewer.page.get_by_text("Add a data set or clips").click()
+    viewer.page.get_by_role("tab", name="Link a folder").click()
+    expect(viewer.page.get_by_text("The folder is read as it is")).to_be_visible()
+
+
+def run(viewer: Viewer) -> None:
+    viewer.open("train?run=ready")
+    expect(viewer.badge("finished")).to_be_visible()
+    viewer.page.get_by_text("Learning rates and all epochs").click()
+    expect(viewer.page.locator(".stPlotlyChart .scatterlayer .trace").first).to_be_visible()
+
+
+def settings(viewer: Viewer) -> None:
+    viewer.open("train")
+    viewer.page.get_by_text("New run").click()
+    viewer.page.get_by_text("All settings").click()
+    expect(viewer.page.get_by_label("Weight decay", exact=True)).to_be_visible()
+
+
+def scores(viewer: Viewer) -> None:
+    viewer.open("evaluate?model=ready")
+    viewer.press("Evaluate")
+    expect(viewer.page.locator(".heatmaplayer image")).to_be_visible()
+    viewer.press("Compare with baselines")
+    expect(viewer.page.get_by_text("A model that reads motion beats all of them.")).to_be_visible()
+
+
+def answer(viewer: Viewer) -> None:
+    viewer.open("predict?model=ready")
+    clip = next((viewer.server.workspace / "datasets" / "example" / "punch").iterdir())
+    viewer.page.locator("input[type=file]").set_input_files(clip)
+    expect(viewer.page.locator(".stPlotlyChart .bartext").first).to_be_visible()
+    viewer.plays()
+
+
+@pytest.mark.parametrize("look_at", [home, clips, adding, run, settings, scores, answer], ids=lambda f: f.__name__)
+def test_a_page_fits_a_phone_and_keeps_to_itself(
+    look_at: Callable[[Viewer], None], server: Server, visit: Visit
+) -> None:
+    viewer = visit(server, width=390, height=844)
+    look_at(viewer)
+    viewer.settled()
+    assert viewer.sticks_out() == []
+    assert viewer.complaints == []
+    expect(viewer.page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.mark.parametrize("page", ["", "dataset", "train", "evaluate", "predict"])
+def test_a_page_of_an_empty_workspace_fits_too(page: str, empty: Server, visit: Visit) -> None:
+    viewer = visit(empty, width=390, height=844)
+    viewer.open(page)
+    assert viewer.sticks_out() == []
+    assert viewer.complaints == []

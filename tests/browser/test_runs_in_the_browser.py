@@ -1,0 +1,85 @@
+"""A training run as seen from the browser: Stop ends it, Resume goes on, several people follow the same one."""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+from viewer import Server, Viewer, Visit
+
+from har_core import runs
+from har_core.config import TrainConfig
+from har_core.events import Started
+
+
+@pytest.fixture
+def endless(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[runs.Run]:
+    """A run that ends when it is told to."""
+    monkeypatch.setenv("HAR_WORKSPACE", str(server.workspace))
+    data = str(server.workspace / "datasets" / "example")
+    config = TrainConfig(dataset=data, epochs=10_000, freeze_epochs=10_000, patience=10_000)
+    run = runs.start(config, server.workspace / "runs", name="endless")
+    yield run
+    run.stop(patience=1.0)
+    run.delete()
+
+
+def trainer(run: runs.Run) -> psutil.Process:
+    """The process that trains the run."""
+    return psutil.Process(int((run.folder / "lock").read_text()))
+
+
+def ended(process: psutil.Process) -> bool:
+    """Whether it is gone; one whose parent has not asked for it yet is."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def stop(viewer: Viewer) -> None:
+    viewer.press("Stop")
+    expect(viewer.badge("stopped")).to_be_visible()
+    expect(viewer.page.get_by_text("It was stopped; Resume goes on")).to_be_visible()
+    expect(viewer.page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+
+
+def test_stop_ends_the_process_and_resume_goes_on(server: Server, visit: Visit, endless: runs.Run) -> None:
+    viewer = visit(server)
+    viewer.open(f"train?run={endless.name}")
+    expect(viewer.badge("running")).to_be_visible()
+    viewer.in_epoch(3)
+    first = trainer(endless)
+    assert not ended(first)
+    stop(viewer)
+    assert not endless.alive() and ended(first)
+    done = endless.epochs()[-1].epoch
+    assert done >= 2
+
+    viewer.press("Resume")
+    expect(viewer.badge("running")).to_be_visible()
+    viewer.in_epoch(done + 2)
+    second = trainer(endless)
+    assert second.pid != first.pid
+    stop(viewer)
+    assert not endless.alive() and ended(second)
+    assert [e.epoch for e in endless.events() if isinstance(e, Started)] == [1, done + 1]
+    assert [e.epoch for e in endless.epochs()] == list(range(1, endless.epochs()[-1].epoch + 1))
+
+
+def test_two_browsers_follow_the_same_run(server: Server, visit: Visit, endless: runs.Run) -> None:
+    one, other = visit(server), visit(server)
+    for viewer in (one, other):
+        viewer.open(f"train?run={endless.name}")
+    for viewer in (one, other):
+        expect(viewer.badge("running")).to_be_visible()
+        viewer.in_epoch(2)
+    seen = endless.epochs()[-1].epoch
+    for viewer in (one, other):  # neither takes the news from the other
+        viewer.in_epoch(seen + 2)
+    one.press("Stop")
+    for viewer in (one, other):
+        expect(viewer.badge("stopped")).to_be_visible()
+        expect(viewer.page.get_by_role("button", name="Resume")).to_be_visible()
+    assert not endless.alive()
+    assert one.metric("Best accuracy") == other.metric("Best accuracy")
