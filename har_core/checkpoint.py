@@ -63,7 +63,13 @@ class Card(Config):
 def save(folder: Path, network: ActionNetwork, card: Card) -> None:
     """Write a checkpoint; one that is there is replaced whole, and whatever happens one of the two remains."""
     tensors = network.state_dict()
-    _write(folder, {"weights.safetensors": tensors, "card.json": json.dumps(card.to_json(), indent=1, allow_nan=False)})
+    _write(
+        folder,
+        {
+            "weights.safetensors": tensors,
+            "card.json": json.dumps(card.to_json(), indent=1, allow_nan=False, ensure_ascii=False),
+        },
+    )
 
 
 def _write(folder: Path, files: dict[str, dict[str, Tensor] | str]) -> None:

@@ -127,7 +127,7 @@ def as_json(prediction: Prediction, k: int) -> list[dict[str, Any]]:
 
 def remarks(source: Dataset, card: Card, split: SplitName) -> tuple[str, ...]:
     """What to know before scores on this split are believed; empty where the clips are those of the training."""
-    if source.fingerprint == card.fingerprint:
+    if card.fingerprint in ("", source.fingerprint):
         return ()
     names = {os.path.normpath(name) for name in card.split.get(split, [])}
     gone = names - {os.path.normpath(os.path.relpath(c.path, source.root)) for c in source.clips}

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -174,35 +175,42 @@ def create(config: TrainConfig, folder: Path) -> Run:
     trainer replaces `best/` and `last/` in its folder, so nobody else's may be there.
 
     Raises:
-        RunError: the folder holds something else, lies in the data set or cannot be written.
+        RunError: the folder holds something else or cannot be written.
     """
-    if config.dataset and folder.resolve().is_relative_to(Path(config.dataset).resolve()):
-        raise RunError(f"A run's folder must not lie among the clips, but {folder} does. Choose another folder.")
+    run, fresh = Run(folder), folder / f".config-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _clear(Run(folder))
-        with (folder / "config.json").open("x", encoding="utf-8") as file:  # only one of two at once succeeds
-            file.write(json.dumps(config.to_json(), indent=1))
+        _clear(run)
+        # Linked into place whole: of two that create it at once one succeeds, and nobody sees half a config.
+        fresh.write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
+        os.link(fresh, folder / "config.json")
     except OSError as error:
         if isinstance(error, FileExistsError) and folder.is_dir():
-            raise RunError(
-                f"{folder} already holds a run. Choose another folder, or resume it by leaving out --data."
-            ) from None
+            raise _taken(folder) from None
         raise RunError(f"The run's folder {folder} cannot be written: {error.strerror}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
     return Run(folder)
 
 
 def _clear(run: Run) -> None:
-    """Empty the folder of a run that never got anywhere; refuse anything else that is in it."""
-    there = {path.name for path in run.folder.iterdir()}
-    if foreign := sorted(there - _OWN_FILES - {"best", "last", "best.new", "best.old", "last.new", "last.old"}):
-        raise RunError(f"A run needs a folder of its own, but {run.folder} holds {foreign[0]}. Choose another folder.")
-    if "config.json" in there and (there - _OWN_FILES or run.alive() or run.epochs()):
-        raise RunError(f"{run.folder} already holds a run. Choose another folder, or resume it without --data.")
-    if there - _OWN_FILES:
-        raise RunError(f"A run needs a folder of its own, but {run.folder} holds a model. Choose another folder.")
+    """Remove what a run that failed before its first epoch left behind; refuse a folder with anything else."""
+    there = {path.name for path in run.folder.iterdir() if not path.name.startswith(".config-")}
+    if "config.json" not in there:
+        if there:
+            text = f"A run needs a folder of its own, but {run.folder} holds {sorted(there)[0]}. Choose another folder."
+            raise RunError(text)
+        return
+    began = "lock" in there or not (run.folder / "config.json").stat().st_size
+    if there - _OWN_FILES or not began or run.alive() or run.epochs():
+        raise _taken(run.folder)
     for name in there:
         (run.folder / name).unlink()
+
+
+def _taken(folder: Path) -> RunError:
+    return RunError(f"{folder} already holds a run. Choose another folder, or resume it by leaving out --data.")
 
 
 def all_runs(root: Path) -> list[Run]:

@@ -20,7 +20,8 @@ if not files:
     st.caption("One clip or several; each should show one action. They stay on this computer.")
     st.stop()
 
-classes = len(predictor(model).card.classes)
+with st.container():  # a place for the spinner: without it, all below would be built anew when it has gone
+    classes = len(predictor(model).card.classes)
 k = st.slider("How many actions to name (K)", 1, classes, min(5, classes), key=f"k of {classes}")
 
 with st.spinner("Looking at the clips"):

@@ -113,8 +113,7 @@ def progress(text: str) -> Iterator[Report]:
 
 def predictor(model: Model) -> Predictor:
     """The model, ready to predict; loaded once for all viewers, and again when a better epoch replaces it."""
-    with st.container():  # the place of the spinner, as in `progress`
-        return _predictor(model.folder, model.stamp)
+    return _predictor(model.folder, model.stamp)
 
 
 @st.cache_resource(show_spinner="Loading the model. The first one takes a few seconds.", max_entries=4)
@@ -149,19 +148,20 @@ def evaluated(model: Model, source: Dataset, split: str, key: tuple[object, ...]
             known = evaluation.remarks(source, ready.card, split)
             return evaluation.evaluate(ready, source, clips, notes=known, progress=report)
 
-    return shelf("evaluations").get(key, evaluate)
+    with st.container():  # a place for what is drawn meanwhile, as in `progress`
+        return shelf("evaluations").get(key, evaluate)
 
 
 def baselines(model: Model, source: Dataset, scores: Evaluation, key: tuple[object, ...]) -> dict[str, float]:
     """What dumber rules score on the same clips, computed once."""
 
-    with progress("Asking dumber rules") as report:
+    def compare() -> dict[str, float]:
+        from har_core import evaluation
 
-        def compare() -> dict[str, float]:
-            from har_core import evaluation
-
+        with progress("Asking dumber rules") as report:
             return evaluation.baselines(predictor(model), source, scores, progress=report)
 
+    with st.container():
         return shelf("baselines").get(key, compare)
 
 

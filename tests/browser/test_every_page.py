@@ -1,10 +1,17 @@
 """What holds on every page: it fits a phone, says nothing on the console and talks to nobody but its server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import expect
-from viewer import Server, Viewer, Visit
+from playwright.sync_api import Browser, expect
+from viewer import Server, Viewer, Visit, serving
+
+
+@pytest.fixture(scope="module")
+def empty(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app with nothing in its workspace, and none of these tests puts anything there."""
+    with serving(tmp_path_factory.mktemp("empty") / "workspace") as server:
+        yield server
 
 
 def home(viewer: Viewer) -> None:

@@ -97,9 +97,12 @@ def predict(viewer: Viewer, tmp_path: Path) -> None:
     assert percent == sorted(percent, reverse=True) and abs(sum(percent) - 100) < 0.5
     viewer.plays()
     viewer.settled()
+    page.get_by_role("slider").press("ArrowLeft")
+    expect(shown).to_have_count(4)
+    viewer.plays()  # what is chosen on the page does not stop the clip
     with page.expect_download() as download:
         viewer.press("Answers as JSON")
     good, bad = json.loads(download.value.path().read_text())
-    assert good["clip"] == clip.name and {place["action"] for place in good["top"]} == ACTIONS
-    assert [round(100 * place["probability"], 1) for place in good["top"]] == percent
+    assert good["clip"] == clip.name and {place["action"] for place in good["top"]} < ACTIONS
+    assert [round(100 * place["probability"], 1) for place in good["top"]] == percent[:4]
     assert bad["clip"] == "broken.mp4" and "broken.mp4" in bad["error"]

@@ -1,6 +1,8 @@
 """A training run as seen from the browser: Stop ends it, Resume goes on, several people follow the same one."""
 
+import time
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -10,6 +12,7 @@ from viewer import Server, Viewer, Visit
 from har_core import runs
 from har_core.config import TrainConfig
 from har_core.events import Started
+from har_core.ui.choose import run_title
 
 
 @pytest.fixture
@@ -29,12 +32,22 @@ def trainer(run: runs.Run) -> psutil.Process:
     return psutil.Process(int((run.folder / "lock").read_text()))
 
 
-def ended(process: psutil.Process) -> bool:
-    """Whether it is gone; one whose parent has not asked for it yet is."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+def ends(process: psutil.Process) -> bool:
+    """Whether it goes, within the seconds that Python takes to tidy up; one not yet asked for by its parent is gone."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def link(run: runs.Run) -> str:
+    """The address under which this run is looked at, as the page writes it."""
+    return f"train?run={quote(run_title(run.name))}"
 
 
 def stop(viewer: Viewer) -> None:
@@ -46,13 +59,13 @@ def stop(viewer: Viewer) -> None:
 
 def test_stop_ends_the_process_and_resume_goes_on(server: Server, visit: Visit, endless: runs.Run) -> None:
     viewer = visit(server)
-    viewer.open(f"train?run={endless.name}")
+    viewer.open(link(endless))
     expect(viewer.badge("running")).to_be_visible()
     viewer.in_epoch(3)
     first = trainer(endless)
-    assert not ended(first)
+    assert first.is_running()
     stop(viewer)
-    assert not endless.alive() and ended(first)
+    assert not endless.alive() and ends(first)
     done = endless.epochs()[-1].epoch
     assert done >= 2
 
@@ -62,7 +75,7 @@ def test_stop_ends_the_process_and_resume_goes_on(server: Server, visit: Visit, 
     second = trainer(endless)
     assert second.pid != first.pid
     stop(viewer)
-    assert not endless.alive() and ended(second)
+    assert not endless.alive() and ends(second)
     assert [e.epoch for e in endless.events() if isinstance(e, Started)] == [1, done + 1]
     assert [e.epoch for e in endless.epochs()] == list(range(1, endless.epochs()[-1].epoch + 1))
 
@@ -70,7 +83,7 @@ def test_stop_ends_the_process_and_resume_goes_on(server: Server, visit: Visit, 
 def test_two_browsers_follow_the_same_run(server: Server, visit: Visit, endless: runs.Run) -> None:
     one, other = visit(server), visit(server)
     for viewer in (one, other):
-        viewer.open(f"train?run={endless.name}")
+        viewer.open(link(endless))
     for viewer in (one, other):
         expect(viewer.badge("running")).to_be_visible()
         viewer.in_epoch(2)

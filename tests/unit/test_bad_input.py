@@ -38,11 +38,6 @@ def test_a_run_never_takes_a_folder_that_holds_something_else(tiny: Path, tmp_pa
     assert kept.read_text() == "mine"
 
 
-def test_a_run_does_not_lie_among_the_clips(tiny: Path) -> None:
-    with pytest.raises(RunError, match="among the clips"):
-        runs.create(config(tiny), tiny / "run")
-
-
 def test_a_run_that_never_began_can_be_started_again(tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     runs.create(config(tiny), folder)

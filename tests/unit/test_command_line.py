@@ -96,7 +96,8 @@ def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
         (("train", "--data", "{tmp}", "--epochs", "0"), "epochs"),
         (("train", "--data", "{tmp}", "--window-seconds", "2"), "--frames-per-second"),
         (("train", "--data", "{tmp}", "--config", "{tmp}/none.json"), "--config"),
-        (("train", "--data", "{tmp}"), "no clips"),
+        (("train", "--data", "{tmp}/empty"), "no clips"),
+        (("train", "--data", "{tmp}"), "among the clips"),
         (("train", "--run", "{tmp}/none"), "config.json"),
         (("evaluate", "--model", "{tmp}", "--data", "{tmp}"), "card"),
         (("predict", "a.mp4", "--model", "{tmp}"), "card"),
@@ -109,6 +110,7 @@ def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
 def test_what_the_user_can_mend_is_1_and_one_sentence(
     run: Run, arguments: tuple[str, ...], word: str, as_json: bool, tmp_path: Path
 ) -> None:
+    (tmp_path / "empty").mkdir()
     told = [argument.format(tmp=tmp_path) for argument in arguments]
     code, out, err = run(*told, *(["--json"] if as_json else []))
     assert code == 1 and not out

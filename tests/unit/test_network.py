@@ -1,6 +1,7 @@
 """The network: packing changes nothing, batch norm keeps still where it must, weights come from where they should."""
 
 import copy
+import hashlib
 import socket
 import urllib.error
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
-from torchvision.models import ResNet18_Weights, resnet18
+from torchvision.models import resnet18
 
 from har_core import network as module
 from har_core.config import NetworkConfig
@@ -223,13 +224,25 @@ def test_bundled_is_missing(offline: Path, monkeypatch: pytest.MonkeyPatch, tmp_
     assert resolve("auto") == "none"
 
 
-def test_auto_takes_what_lies_here(offline: Path) -> None:
+def downloaded(folder: Path, state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of weights as torchvision keeps it: its name holds the beginning of its hash."""
+    folder.mkdir(parents=True)
+    torch.save(state, folder / "fresh")
+    file = folder / f"resnet18-{hashlib.sha256((folder / 'fresh').read_bytes()).hexdigest()[:8]}.pth"
+    (folder / "fresh").rename(file)
+    monkeypatch.setattr(module, "_imagenet_file", lambda: file)
+    return file
+
+
+def test_auto_takes_what_lies_here(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve("auto") == "bundled"
     assert load_initial(ActionNetwork(NetworkConfig(), 2), "auto").startswith("bundled")
-    offline.mkdir(parents=True)
-    torch.save(resnet18().state_dict(), offline / Path(ResNet18_Weights.IMAGENET1K_V1.url).name)
+    state = resnet18().state_dict()
+    downloaded(offline, state, monkeypatch)
     assert resolve("auto") == "imagenet"
-    assert load_initial(ActionNetwork(NetworkConfig(), 2), "auto").startswith("imagenet")
+    network = ActionNetwork(NetworkConfig(), 2)
+    assert load_initial(network, "auto").startswith("imagenet")
+    assert torch.equal(network.backbone.conv1.weight, state["conv1.weight"])
 
 
 def test_imagenet_without_internet(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,15 +270,17 @@ def test_imagenet_behind_a_proxy_that_refuses(offline: Path, monkeypatch: pytest
         load_initial(ActionNetwork(NetworkConfig(), 2), "imagenet")
 
 
-@pytest.mark.parametrize("damage", ["cut off", "text", "another network"])
-def test_imagenet_file_is_damaged(offline: Path, damage: str) -> None:
-    offline.mkdir(parents=True)
-    file = offline / Path(ResNet18_Weights.IMAGENET1K_V1.url).name
-    state = resnet18().state_dict() if damage == "cut off" else {"conv1.weight": torch.zeros(3), "more": torch.zeros(1)}
-    torch.save(state, file)
-    if damage != "another network":
+@pytest.mark.parametrize("damage", ["cut off", "text", "another shape", "another network"])
+def test_imagenet_file_is_damaged(offline: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = resnet18().state_dict()
+    if damage == "another shape":
+        state["conv1.weight"] = torch.zeros(3)
+    if damage == "another network":
+        state["more"] = torch.zeros(3)
+    file = downloaded(offline, state, monkeypatch)
+    if damage in ("cut off", "text"):
         file.write_bytes(b"<html>404</html>" if damage == "text" else file.read_bytes()[:100_000])
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"ImageNet|imagenet"):
         load_initial(ActionNetwork(NetworkConfig(), 2), "imagenet")
 
 

@@ -233,10 +233,13 @@ def test_a_stopped_run_loses_at_most_its_epoch(
     assert same(tensors(tmp_path / "run"), tensors(tmp_path / "whole"))
 
 
-def test_stopped_while_decoding(config: TrainConfig, small: None, tmp_path: Path) -> None:
-    events = list(train(config, tmp_path / "run", stopped=lambda: True))
-    assert [type(event) for event in events] == [Prepared, Prepared, Ended]
-    assert events[-1] == Ended("stopped", 0, 0.0)
+def test_stopped_before_it_began(config: TrainConfig, small: None, tmp_path: Path) -> None:
+    assert list(train(config, tmp_path / "run", stopped=lambda: True)) == [Ended("stopped", 0, 0.0)]
+    seen: list[Event] = []
+    for event in train(config, tmp_path / "run", stopped=lambda: bool(seen)):
+        seen.append(event)  # noqa: PERF402  # stopped() reads it as it grows
+    assert [type(event) for event in seen] == [Prepared, Prepared, Ended]
+    assert seen[-1] == Ended("stopped", 0, 0.0)
     assert not (tmp_path / "run").exists()
 
 
