@@ -95,7 +95,8 @@ def _panel(run: Run, drawn_as: str) -> None:
         if run.status(story.kept) != drawn_as:
             st.rerun()  # the buttons above are of the old status
         epochs = run.epochs(story.kept)
-        _standing(run, story, epochs, running=drawn_as == "running")
+        with st.container():  # its bars come and go; in one place they do not move, and so rebuild, all below
+            _standing(run, story, epochs, running=drawn_as == "running")
         if epochs:
             _numbers(story, epochs)
             _curves(run, epochs)
@@ -140,8 +141,8 @@ def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event 
     share = min(1.0, (finished + within) / started.epochs)
     text = f"Epoch {min(finished + 1, started.epochs)} of {started.epochs}"
     st.progress(share, text + _time_left(run, epochs, started, within))
-    if within and step:
-        st.progress(within, f"Step {step.step} of {step.steps}, loss {step.loss:.3f}")
+    under_way = f"Step {step.step} of {step.steps}, loss {step.loss:.3f}" if step and within else ""
+    st.progress(within, under_way or "Before the first step")  # always there: the page would jump with it
 
 
 def _time_left(run: Run, epochs: list[EpochEnded], started: Started, within: float) -> str:
@@ -200,8 +201,9 @@ def _curves(run: Run, epochs: list[EpochEnded]) -> None:
     with st.expander("Learning rates and all epochs", icon=":material/table_chart:"):
         chart(plots.learning_rates(epochs), "rates", alt="The learning rates of backbone and head over the epochs")
         st.dataframe(_table(epochs), hide_index=True, width="stretch", key="epoch table")
+        # Made when it is asked for: a file that is replaced every second may be gone when the browser fetches it.
         st.download_button(
-            "Epochs as CSV", _table(epochs).to_csv(index=False), f"{run.name}-epochs.csv", "text/csv",
+            "Epochs as CSV", lambda: _table(epochs).to_csv(index=False), f"{run.name}-epochs.csv", "text/csv",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
 

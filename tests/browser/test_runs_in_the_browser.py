@@ -62,6 +62,10 @@ def test_stop_ends_the_process_and_resume_goes_on(server: Server, visit: Visit, 
     viewer.open(link(endless))
     expect(viewer.badge("running")).to_be_visible()
     viewer.in_epoch(3)
+    viewer.page.get_by_text("Learning rates and all epochs").click()
+    with viewer.page.expect_download() as download:  # the button is drawn anew every second
+        viewer.press("Epochs as CSV")
+    assert download.value.path().read_text().startswith("epoch,train loss,train accuracy")
     first = trainer(endless)
     assert first.is_running()
     stop(viewer)

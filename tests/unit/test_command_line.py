@@ -97,7 +97,7 @@ def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
         (("train", "--data", "{tmp}", "--window-seconds", "2"), "--frames-per-second"),
         (("train", "--data", "{tmp}", "--config", "{tmp}/none.json"), "--config"),
         (("train", "--data", "{tmp}/empty"), "no clips"),
-        (("train", "--data", "{tmp}"), "among the clips"),
+        (("train", "--data", "{tmp}"), "no clips"),
         (("train", "--run", "{tmp}/none"), "config.json"),
         (("evaluate", "--model", "{tmp}", "--data", "{tmp}"), "card"),
         (("predict", "a.mp4", "--model", "{tmp}"), "card"),

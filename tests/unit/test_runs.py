@@ -140,8 +140,10 @@ def test_a_damaged_config(run: Run, text: str) -> None:
 
 
 def test_create_refuses_to_overwrite(run: Run) -> None:
-    """A run that got somewhere, or is on its way; one that never began may be begun anew."""
+    """One that got somewhere or is on its way; what failed before its first epoch may be begun anew."""
     again = TrainConfig(epochs=3)
+    with pytest.raises(RunError, match="already holds a run"):
+        runs.create(again, run.folder)  # it may be about to begin
     with held(run), pytest.raises(RunError, match="already holds a run"):
         runs.create(again, run.folder)
     write(run, BEGUN, epoch(1))
@@ -165,6 +167,21 @@ def at_once(act: Callable[[int], None], number: int = 4) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_of_several_that_create_the_same_run_one_succeeds(tmp_path: Path, attempt: int) -> None:
+    made: list[int] = []
+
+    def create(seed: int) -> None:
+        with contextlib.suppress(RunError):
+            runs.create(TrainConfig(seed=seed), tmp_path / "run")
+            made.append(seed)
+
+    at_once(create)
+    assert len(made) == 1
+    assert Run(tmp_path / "run").config().seed == made[0]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
 
 
 def test_several_that_start_in_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -283,6 +283,27 @@ def test_patience_begins_with_the_backbone(
     assert rates[4] < rates[0] == rates[5], "the rates begin anew with the backbone"
 
 
+def test_patience_and_plateau_survive_breaks(
+    config: TrainConfig, small: None, scores: Callable[..., None], tmp_path: Path
+) -> None:
+    said = [(0.5, 1.0), *[(0.4, 1.1)] * 20]
+    config = replace(config, epochs=20, patience=5, plateau_patience=1, freeze_epochs=2)
+    scores(said)
+    whole = list(train(config, tmp_path / "whole"))
+    scores(said)
+    pieces: list[EpochEnded] = []
+    while True:
+        for event in train(config, tmp_path / "run"):
+            if isinstance(event, EpochEnded):
+                pieces.append(replace(event, seconds=0.0))
+                break
+        else:
+            break
+    assert pieces == epochs(whole) and len(pieces) == 7
+    assert len({event.head_learning_rate for event in pieces}) == 2
+    assert event == whole[-1] == Ended("early stopping", 1, 0.5)
+
+
 @pytest.mark.parametrize("backbone", [3e-5, 1e-3, 1e-7])
 def test_the_plateau_keeps_the_ratio_of_the_rates(
     config: TrainConfig, small: None, scores: Callable[..., None], backbone: float, tmp_path: Path
