@@ -48,13 +48,18 @@ class Story:
 
 def follow(run: Run) -> None:
     """The whole view of a run: what can be done with it, and how it stands."""
-    status = run.status()
+    status, usable = run.status(), _usable(run)
     with reporting():
-        _actions(run, status)
-    st.fragment(_panel, run_every=1.0 if status == "running" else None)(run, status)
+        _actions(run, status, usable)
+    st.fragment(_panel, run_every=1.0 if status == "running" else None)(run, status, usable)
 
 
-def _actions(run: Run, status: str) -> None:
+def _usable(run: Run) -> bool:
+    """Whether the run has a model by now."""
+    return (run.best / "card.json").is_file()
+
+
+def _actions(run: Run, status: str, usable: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         status_badge(status)
         if status == "running" and st.button("Stop", icon=":material/stop:"):
@@ -64,7 +69,7 @@ def _actions(run: Run, status: str) -> None:
         if status in ("stopped", "crashed", "failed", "new") and st.button("Resume", icon=":material/play_arrow:"):
             run.resume()
             st.rerun()
-        if (run.best / "card.json").is_file():
+        if usable:
             if st.button("Evaluate it", icon=":material/analytics:"):
                 go_to("evaluate", model=run.name)
             if st.button("Predict with it", icon=":material/movie:"):
@@ -85,21 +90,21 @@ def _confirm_delete(run: Run) -> None:
             st.rerun()
 
 
-def _panel(run: Run, drawn_as: str) -> None:
+def _panel(run: Run, drawn_as: str, usable: bool) -> None:
     with reporting():
         stories: dict[str, Story] = st.session_state.setdefault("stories", {})
         # A run that was deleted and made anew under its old name is another story.
         made = (run.folder / "config.json").stat().st_mtime_ns
         story = stories.setdefault(f"{run.folder} {made}", Story(Tail(run.events_path)))
         story.read()
-        if run.status(story.kept) != drawn_as:
+        if run.status(story.kept) != drawn_as or (_usable(run) and not usable):
             st.rerun()  # the buttons above are of the old status
         epochs = run.epochs(story.kept)
         with st.container():  # its bars come and go; in one place they do not move, and so rebuild, all below
             _standing(run, story, epochs, running=drawn_as == "running")
         if epochs:
             _numbers(story, epochs)
-            _curves(run, epochs)
+            _curves(run, epochs, running=drawn_as == "running")
         notes([e.message for e in story.kept if isinstance(e, Noticed)], title="Remarks")
 
 
@@ -187,7 +192,7 @@ def _numbers(story: Story, epochs: list[EpochEnded]) -> None:
     )
 
 
-def _curves(run: Run, epochs: list[EpochEnded]) -> None:
+def _curves(run: Run, epochs: list[EpochEnded], *, running: bool) -> None:
     last = epochs[-1]
     left, right = st.columns(2, gap="medium")
     with left:
@@ -201,11 +206,11 @@ def _curves(run: Run, epochs: list[EpochEnded]) -> None:
     with st.expander("Learning rates and all epochs", icon=":material/table_chart:"):
         chart(plots.learning_rates(epochs), "rates", alt="The learning rates of backbone and head over the epochs")
         st.dataframe(_table(epochs), hide_index=True, width="stretch", key="epoch table")
-        # Made when it is asked for: a file that is replaced every second may be gone when the browser fetches it.
-        st.download_button(
-            "Epochs as CSV", lambda: _table(epochs).to_csv(index=False), f"{run.name}-epochs.csv", "text/csv",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+        if not running:  # a file that is replaced every second may be gone when the browser fetches it
+            st.download_button(
+                "Epochs as CSV", _table(epochs).to_csv(index=False), f"{run.name}-epochs.csv", "text/csv",
+                icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
 
 
 def _table(epochs: list[EpochEnded]) -> pd.DataFrame:
