@@ -346,6 +346,8 @@ def _runs(given: argparse.Namespace) -> int:
         rows.append({"run": run.name, "status": run.status(events), "epochs": len(epochs), "best_accuracy": best})
     if given.json:
         _print(rows)
+    if not rows and not given.json:
+        print(f"There are no runs in {root}.", file=sys.stderr)
     for row in rows if not given.json else ():
         best_text = "" if row["best_accuracy"] is None else f"{row['best_accuracy']:.1%}"
         print(f"{row['run']}\t{row['status']}\t{row['epochs']} epochs\t{best_text}")

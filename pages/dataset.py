@@ -3,11 +3,13 @@
 import streamlit as st
 
 from har_core import dataset, plots, workspace
+from har_core.errors import HarError
 from har_core.ui.adding import add_panel
 from har_core.ui.choose import choose_dataset, notes
 from har_core.ui.clips import browse
-from har_core.ui.frame import chart, tiles, title
+from har_core.ui.frame import chart, plain, tiles, title
 from har_core.ui.loaders import read_dataset
+from har_core.values import Split
 
 title("Dataset", "Labelled clips: what a model learns from.")
 
@@ -42,7 +44,13 @@ one, two, three = st.columns(3)
 validation = one.slider("Validation share", 0.05, 0.5, 0.2, 0.05, key="split validation")
 test = two.slider("Test share", 0.0, 0.4, 0.0, 0.05, key="split test")
 seed = int(three.number_input("Seed", 0, 2**31 - 1, 0, key="split seed", help="Another seed deals the groups anew."))
-split = dataset.split(source.clips, validation_fraction=validation, test_fraction=test, seed=seed)
+st.caption("A preview. A run chooses its own shares: Train, All settings.")
+try:
+    split = dataset.split(source.clips, validation_fraction=validation, test_fraction=test, seed=seed)
+except HarError as error:  # a set that is still growing: its clips can be looked at all the same
+    split = Split(source.clips, (), ())
+    text = f"Not enough clips yet: each action needs clips of two groups or more. {plain(str(error))}"
+    st.info(text, icon=":material/info:")
 notes(split.notes, title="About this split")
 
 parts = {name: split.named(name) for name in ("train", "validation", "test")}

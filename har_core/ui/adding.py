@@ -91,6 +91,9 @@ def _upload() -> None:
     if not files:
         st.error("Choose one or more clips first.", icon=":material/error:")
         return
+    if not action.strip():
+        st.error("Say which action the clips show: type its name under Action.", icon=":material/error:")
+        return
     dataset.check_name(action)
     failed, kept = [], 0
     with progress("Storing clips") as report:
@@ -104,6 +107,6 @@ def _upload() -> None:
     st.session_state["upload failed"] = failed
     st.session_state["upload round"] = round_ + 1
     if kept:
-        st.toast(f"{kept} clips added to {plain(action)}.", icon=":material/check:")
+        st.toast(f"{kept} {'clip' if kept == 1 else 'clips'} added to {plain(action)}.", icon=":material/check:")
         go_to(data=dataset.check_name(name))
     st.rerun()

@@ -36,7 +36,7 @@ def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None
         alt = "The most probable actions: " + ", ".join(f"{a} {p:.1%}" for a, p in prediction.top(k))
         chart(plots.top(prediction, k), f"top {key}", alt=alt)
     if seen.thumbnails:
-        st.markdown(f"**What it looked at:** {len(seen.thumbnails)} of {seen.frames} frames")
+        st.markdown(f"**What it looked at:** {seen.frames} frames, {len(seen.thumbnails)} of them here")
         with st.container(horizontal=True, gap="small"):
             for second, jpeg in seen.thumbnails:
                 st.image(jpeg, caption=f"{second:.1f} s", width=96, alt=f"The frame at {second:.1f} seconds")

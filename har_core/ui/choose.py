@@ -1,6 +1,7 @@
 """Which data set, model or run: the pickers, and what to show where there is none yet."""
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,13 +46,22 @@ def empty(text: str, button: str, page: str, *, icon: str = ":material/inbox:") 
             go_to(page)
 
 
+def _recall(key: str, found: Collection[str]) -> None:
+    """Choose what was chosen on the page before: the bar at the top forgets both the picker and the address."""
+    kept = st.session_state.get(f"kept {key}")
+    if key not in st.session_state and key not in st.query_params and kept in found:
+        st.session_state[key] = kept
+
+
 def choose_dataset() -> Path | None:
     """The folder of the data set chosen; None, with a way out, where there is none."""
     found = dataset.datasets(workspace())
     if not found:
         empty("There is no data set yet.", "Get a data set", "dataset")
         return None
+    _recall("data", found)
     name = st.selectbox("Data set", list(found), key="data", bind="query-params", width=_WIDTH)
+    st.session_state["kept data"] = name
     return found[name]
 
 
@@ -78,7 +88,10 @@ def choose_model() -> Model | None:
         text = "There is no model yet. Train one: after its first epoch it can be chosen here."
         empty(text, "Train a model", "train", icon=":material/model_training:")
         return None
-    return found[st.selectbox("Model", list(found), format_func=run_title, key="model", bind="query-params")]
+    _recall("model", found)
+    name = st.selectbox("Model", list(found), format_func=run_title, key="model", bind="query-params")
+    st.session_state["kept model"] = name
+    return found[name]
 
 
 def choose_run(found: list[runs.Run]) -> runs.Run:

@@ -181,12 +181,12 @@ def _numbers(story: Story, epochs: list[EpochEnded]) -> None:
             "Best accuracy": f"{best.validation_accuracy:.1%}",
             "95 % interval": f"{low * 100:.0f}–{high * 100:.0f} %",
             "Best epoch": f"{best.epoch}",
-            "Validation loss": f"{epochs[-1].validation_loss:.3f}",
+            "Latest loss": f"{epochs[-1].validation_loss:.3f}",
             "Seconds per epoch": f"{epochs[-1].seconds:.1f}",
         },
         helps={
             "95 % interval": interval,
-            "Validation loss": "Of the latest epoch.",
+            "Latest loss": "On the validation clips, in the latest epoch.",
             "Best accuracy": "On the validation clips. It chose the epoch too, so it flatters a little.",
         },
     )

@@ -51,6 +51,9 @@ def train_settings(source: Dataset) -> tuple[TrainConfig, str]:
         learning = _learning()
         split = _split(source)
         machine = _machine()
+    held = int(learning["freeze_epochs"])
+    if weights != "none" and epochs <= held:
+        st.caption(f"The backbone is held for the first {held} epochs: with {epochs}, only the LSTM and head learn.")
     chosen = {"dataset": str(source.root), "epochs": epochs, "augment": {"strength": strength, "flip": flip}}
     return TrainConfig.from_json(chosen | clip | network | learning | split | machine), name
 

@@ -61,6 +61,7 @@ def _encode(path: Path, frames: Iterable[Rgb], shape: tuple[int, ...], rate: Fra
         stream = film.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
+        context.thread_count = 1  # several threads give other bytes now and then for the same pictures
         context.color_range, context.colorspace = _LIMITED_RANGE, matrix
         context.color_primaries = context.color_trc = matrix
         for number, rgb in enumerate(frames):

@@ -59,7 +59,7 @@ def test_a_bad_upload_gets_its_sentence_and_the_others_are_kept(workspace: Path,
     assert any("b.mp4" in error.value for error in app.error)
 
 
-@pytest.mark.parametrize("action", ["../../etc", ""])
+@pytest.mark.parametrize("action", ["../../etc", "a:b"])
 def test_an_action_that_is_no_name_is_refused(workspace: Path, clips: Path, open_page: Open, action: str) -> None:
     app = open_page("dataset")
     app.text_input(key="upload_action").input(action)
@@ -77,3 +77,29 @@ def test_a_link_whose_folder_has_gone_can_be_left(workspace: Path, clips: Path, 
     assert "gone" in app.error[0].value and not app.exception
     app.selectbox(key="data").select("tiny").run()
     assert not app.error and "Clips 8" in words(app)
+
+
+def test_a_set_that_cannot_be_split_yet_shows_its_clips(workspace: Path, clips: Path, open_page: Open) -> None:
+    folder = workspace / "datasets" / "growing" / "waving"
+    folder.mkdir(parents=True)
+    (folder / "a.mp4").write_bytes((clips / "bright" / "v_bright_g01_c01.mp4").read_bytes())
+    app = open_page("dataset")
+    assert not app.exception and not app.error
+    assert "Not enough clips yet" in app.info[0].value
+    assert len(app.dataframe[0].value) == 1
+
+
+def test_an_upload_without_an_action_asks_for_one(workspace: Path, clips: Path, open_page: Open) -> None:
+    app = open_page("dataset")
+    app.file_uploader[0].upload("a.mp4", b"any")
+    assert "Say which action" in button(app, "Add clips").error[0].value
+
+
+def test_the_chosen_data_set_is_kept_on_the_next_page(workspace: Path, clips: Path, open_page: Open) -> None:
+    for name in ("one", "two"):
+        dataset.link(workspace, name, clips)
+    app = open_page("dataset")
+    app = app.selectbox(key="data").set_value("two").run()
+    app.query_params.clear()  # as the bar at the top does
+    app = app.switch_page("pages/train.py").run()
+    assert app.selectbox(key="data").value == "two"
