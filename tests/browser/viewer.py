@@ -145,10 +145,12 @@ class Viewer:
         return tile.get_by_test_id("stMetricValue").inner_text()
 
     def plays(self) -> None:
-        """Look at the first video, and wait until it has a picture and moves."""
-        self.page.locator("video").first.scroll_into_view_if_needed()  # what is out of sight does not start
+        """Start the first video as its button would, and wait until it has a picture and moves."""
+        self.page.locator("video").first.scroll_into_view_if_needed()
+        # Asked each time: a rerun of the page may put a new element in the place of the one that was started.
+        start = "if (v && v.paused && !v.ended) { v.muted = true; v.play().catch(() => {}); }"
         moving = "v && v.readyState >= 2 && v.videoWidth > 0 && v.currentTime > 0"
-        self.page.wait_for_function(f"() => {{ const v = document.querySelector('video'); return {moving}; }}")
+        self.page.wait_for_function(f"() => {{ const v = document.querySelector('video'); {start} return {moving}; }}")
 
     def in_epoch(self, number: int) -> None:
         """Wait until the page says that a run is in this epoch or a later one."""

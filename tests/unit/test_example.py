@@ -231,7 +231,9 @@ def test_a_run_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:
 def test_other_processes_film_the_same(made: tuple[Path, list[tuple[int, int]]], tmp_path: Path) -> None:
     here = make(tmp_path / "example", actors=1, size=(64, 48), frames_per_second=2, workers=0)
     for path in here.rglob("*.mp4"):
-        assert path.read_bytes() == (made[0] / path.relative_to(here)).read_bytes()
+        pictures = [video.read_frames(p, [0.0, 0.5, 1.0]).rgb for p in (path, made[0] / path.relative_to(here))]
+        # The same pictures went in; the encoder may spend its bits in another way.
+        assert np.abs(pictures[0].astype(int) - pictures[1]).mean() < 2
 
 
 @pytest.mark.parametrize(
