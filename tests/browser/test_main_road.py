@@ -95,9 +95,12 @@ def predict(viewer: Viewer, tmp_path: Path) -> None:
     assert percent == sorted(percent, reverse=True) and abs(sum(percent) - 100) < 0.5
     viewer.plays()
     viewer.settled()
+    clip_on_page = page.locator("video").first
+    clip_on_page.evaluate("v => { v.marked = true; }")
     page.get_by_role("slider").press("ArrowLeft")
     expect(shown).to_have_count(4)
-    viewer.plays()  # what is chosen on the page does not stop the clip
+    viewer.settled()
+    assert clip_on_page.evaluate("v => v.marked")  # it was not built anew, which would stop the clip
     with page.expect_download() as download:
         viewer.press("Answers as JSON")
     good, bad = json.loads(download.value.path().read_text())
