@@ -16,6 +16,7 @@ for _name, _value in {
     "NO_ALBUMENTATIONS_UPDATE": "1",  # it asks its package index at import
     "YOLO_OFFLINE": "true",
     "YOLO_AUTOINSTALL": "false",  # it runs pip when an optional package is missing
+    "YOLO_VERBOSE": "false",  # it talks on stdout, which belongs to --json
     "YOLO_CONFIG_DIR": str(PROJECT / ".cache"),
 }.items():
     os.environ.setdefault(_name, _value)

@@ -23,9 +23,10 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from har_core import video
 from har_core.augment import Augmenter
-from har_core.config import ClipSpec
+from har_core.config import ClipSpec, View
 from har_core.errors import VideoError
 from har_core.images import fit
+from har_core.people import People, looks
 from har_core.sampling import Seconds, grid, plan, random_window
 from har_core.values import Clip, Rgb, Sample
 
@@ -70,35 +71,43 @@ def pack_embeddings(clips: Sequence[Tensor], labels: Sequence[int] = ()) -> Batc
 
 
 class FrameStore:
-    """Decoded, fitted frames on disk, so that a clip is decoded once. `folder` = None keeps nothing."""
+    """Decoded, fitted frames on disk, so that a clip is decoded once. `folder` = None keeps nothing.
 
-    def __init__(self, folder: Path | None) -> None:
+    `follow` finds the people of a file, for the view "person"; where it finds nobody the whole picture is taken.
+    """
+
+    def __init__(self, folder: Path | None, follow: Callable[[Path], People] | None = None) -> None:
         self._folder = folder
+        self.follow = follow
 
-    def frames(self, path: Path, instants: Seconds, size: int) -> Rgb:
-        """The pictures at these instants, fitted into a square: uint8 `(N, size, size, 3)`.
+    def frames(self, path: Path, instants: Seconds, size: int, view: View = "frame") -> Rgb:
+        """What is looked at, at these instants, fitted into a square: uint8 `(N, size, size, 3)`.
 
         Raises:
             VideoError: the file cannot be decoded.
         """
-        stored = self._folder / f"{_key(path, instants, size)}.npy" if self._folder else None
+        kept = (size,) if view == "frame" else (size, view)
+        stored = self._folder / f"{_key(path, instants, kept)}.npy" if self._folder else None
         if stored is not None:
             # A file cut short by a full disk or a killed process is made again.
             with contextlib.suppress(OSError, ValueError, EOFError):
                 frames: Rgb = np.load(stored, mmap_mode="r")
                 return frames
-        fitted = np.stack([fit(rgb, size) for _, rgb in video.read(path, instants)])
+        people = self.follow(path) if view == "person" and self.follow else None
+        shown = looks(video.read(path, instants), people, people.main if people else None)
+        fitted = np.stack([fit(rgb, size) for _, rgb in shown])
         if stored is not None:
             _store(stored, fitted)
         return fitted
 
 
-def _key(path: Path, instants: Seconds, size: int) -> str:
+def _key(path: Path, instants: Seconds, kept: tuple[int | str, ...]) -> str:
     try:
         stat = path.stat()
     except OSError as error:
         raise VideoError(f"{path} cannot be read: {error.strerror}.") from None
-    what = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{size}|".encode() + instants.tobytes()
+    told = "|".join(map(str, kept))
+    what = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{told}|".encode() + instants.tobytes()
     return hashlib.sha256(what).hexdigest()[:32]
 
 
@@ -132,7 +141,10 @@ def trim(folder: Path, *, most_bytes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TrainClips:
-    """Labelled clips as training samples: random windows, augmented."""
+    """Labelled clips as training samples: random windows, augmented.
+
+    A clip that is looked at in two `views` is in it twice; no `views` means that of `spec` for all.
+    """
 
     clips: tuple[Clip, ...]
     seconds: tuple[float, ...]
@@ -140,12 +152,14 @@ class TrainClips:
     spec: ClipSpec
     store: FrameStore
     augment: Augmenter
+    views: tuple[View, ...] = ()
 
     def stored(self, index: int) -> tuple[Seconds, Rgb]:
         """The grid of instants that windows are drawn from, and its frames, a margin larger than `spec.size`."""
         at = grid(self.seconds[index], self.spec)
+        view = self.views[index] if self.views else self.spec.view
         # The margin keeps a random crop sharp.
-        return at, self.store.frames(self.clips[index].path, at, round(self.spec.size * 8 / 7))
+        return at, self.store.frames(self.clips[index].path, at, round(self.spec.size * 8 / 7), view)
 
     def window(self, index: int, at: Seconds, *, seed: int) -> NDArray[np.intp]:
         """Which instants of the grid a random window takes."""
@@ -181,7 +195,7 @@ class EvaluationClips:
     def frames(self, index: int) -> tuple[Rgb, NDArray[np.intp]]:
         """All frames of a clip's windows, uint8 `(N, 3, S, S)`, and which make up each window, `(W, T)`."""
         at, where = plan(self.seconds[index], self.spec, windows=self.windows)
-        rgb = self.store.frames(self.clips[index].path, at, self.spec.size)
+        rgb = self.store.frames(self.clips[index].path, at, self.spec.size, self.spec.view)
         return np.asarray(rgb).transpose(0, 3, 1, 2), where
 
 

@@ -28,13 +28,15 @@ class Card(Config):
     """What a trained network needs to be used and judged.
 
     `split` names the clips (paths below the data set's folder) that trained and validated it, so that a
-    later evaluation scores the same ones. `scores` are those on its validation clips.
+    later evaluation scores the same ones. `scores` are those on its validation clips. `views` says what it was
+    shown while it learned: the whole picture ("frame"), people ("person"), or both.
     """
 
     classes: tuple[str, ...]
     clip: ClipSpec
     network: NetworkConfig
     windows: int = 3
+    views: tuple[str, ...] = ("frame",)
     weights: str = ""
     dataset: str = ""
     fingerprint: str = ""

@@ -137,11 +137,15 @@ class TrainConfig(Config):
 
     `clip` = None proposes window and frame rate from the lengths of the data set's clips, at `size` pixels.
     Learning rates are for AdamW. For the first `freeze_epochs` epochs a pretrained backbone is held while
-    the new layers learn; these epochs take a second. `patience` counts the epochs after them.
+    the new layers learn; these epochs take a second. `patience` counts the epochs after them. `view` says what is
+    looked at: the whole picture, the person whom a clip is about, or both, so that one model serves an upload
+    and the people of a live picture; people are found by `detector`.
     """
 
     dataset: str = ""
     clip: ClipSpec | None = None
+    view: Literal["frame", "person", "both"] = "frame"
+    detector: str = "auto"
     size: int = 112
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -177,3 +181,45 @@ class TrainConfig(Config):
             _within(self, name, low, high)
         if self.validation_fraction + self.test_fraction > 0.95:
             raise ConfigError("validation_fraction and test_fraction together must leave clips to train on.")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveConfig(Config):
+    """How a live stream, or the people in a file, are looked at.
+
+    `detector` is "auto", "none" or weights by name or path. `view` "auto" looks at people where there is a
+    detector and the model knows people, else at the whole picture. A box needs `confidence` to become a person;
+    of two boxes that overlap by more than `iou` the less sure one goes. `detector_size` px is the side of the
+    picture that detectors are prepared for. People are looked for in every `detect_every`-th frame, at most
+    `detections_per_second` times a second in a file, and are kept for `keep` detections in which they are not
+    found. A crop is the box made larger by `expand`.
+
+    The first label comes after `least_seconds` (or a whole window, if that is shorter); probabilities are
+    averaged over about `smoothing_seconds`; another action takes over when it leads by `hysteresis`.
+    `budget_ms` is how long the encoder may take for each frame: people beyond that are looked at in turn.
+    """
+
+    detector: str = "auto"
+    view: Literal["auto", "frame", "person"] = "auto"
+    confidence: float = 0.35
+    iou: float = 0.6
+    detector_size: int = 416
+    detect_every: int = 2
+    detections_per_second: float = 10.0
+    keep: int = 8
+    expand: float = 0.3
+    most_people: int = 20
+    least_seconds: float = 1.0
+    smoothing_seconds: float = 0.5
+    hysteresis: float = 0.1
+    budget_ms: float = 15.0
+    top: int = 3
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("confidence", 0.05, 0.95), ("iou", 0.1, 0.95), ("detector_size", 96, 1280), ("detect_every", 1, 30),
+            ("detections_per_second", 0.5, 60), ("keep", 1, 100), ("expand", 0, 2), ("most_people", 1, 100),
+            ("least_seconds", 0.1, 60), ("smoothing_seconds", 0, 10), ("hysteresis", 0, 0.9), ("budget_ms", 1, 1000),
+            ("top", 1, 20),
+        ):  # fmt: skip
+            _within(self, name, low, high)

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from har_core.values import Rgb
 
@@ -33,6 +34,27 @@ def fit(rgb: Rgb, size: int) -> Rgb:
     top, left = (size - inner_h) // 2, (size - inner_w) // 2
     square[top : top + inner_h, left : left + inner_w] = resize(rgb, (inner_w, inner_h))
     return square
+
+
+def cut(rgb: Rgb, xyxy: NDArray[np.float32], *, expand: float) -> Rgb:
+    """The picture around a box, made larger by the share `expand` of its size and kept inside the picture.
+
+    Args:
+        rgb: uint8 `(H, W, 3)`.
+        xyxy: left, top, right, bottom in px, `(4,)`; may reach outside the picture.
+        expand: 0.3 makes the box 30 % wider and higher, around the same centre.
+
+    Returns:
+        A view into the picture, at least 1 x 1.
+    """
+    height, width = rgb.shape[:2]
+    left, top, right, bottom = (float(side) for side in xyxy)
+    grow_x, grow_y = (right - left) * expand / 2, (bottom - top) * expand / 2
+    x0 = min(max(0, round(left - grow_x)), width - 1)
+    y0 = min(max(0, round(top - grow_y)), height - 1)
+    x1 = max(x0 + 1, min(width, round(right + grow_x)))
+    y1 = max(y0 + 1, min(height, round(bottom + grow_y)))
+    return rgb[y0:y1, x0:x1]
 
 
 def shrink(rgb: Rgb, longest_side: int) -> Rgb:

@@ -4,25 +4,20 @@ The CNN runs on `packed.data`, so that no padded frame is ever computed and a cl
 alone and in a mixed batch. The network normalises its own input: nobody else knows a mean or a scale.
 """
 
-import hashlib
 import pickle
-import socket
-import urllib.parse
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
-from torchvision.models import ResNet18_Weights, resnet18
+from torchvision.models import resnet18
 
-from har_core import PROJECT
+from har_core import weights
 from har_core.config import InitialWeights, NetworkConfig
 from har_core.errors import CheckpointError
 
 EMBEDDING = 512
-BUNDLED = PROJECT / "models" / "backbone" / "weights.safetensors"
 
 
 class _BatchNorm(nn.BatchNorm2d):
@@ -136,9 +131,9 @@ def resolve(choice: InitialWeights) -> Literal["imagenet", "bundled", "none"]:
     """What `auto` means on this machine, found without touching the network."""
     if choice != "auto":
         return choice
-    if _imagenet_file().is_file():
+    if weights.entry("resnet18-imagenet").present:
         return "imagenet"
-    return "bundled" if BUNDLED.is_file() else "none"
+    return "bundled" if weights.entry("backbone").present else "none"
 
 
 def load_initial(network: ActionNetwork, choice: InitialWeights) -> str:
@@ -147,55 +142,41 @@ def load_initial(network: ActionNetwork, choice: InitialWeights) -> str:
     Raises:
         CheckpointError: the weights asked for by name are not to be had.
     """
-    weights = resolve(choice)
-    network.pretrained = weights != "none"
-    if weights == "none":
+    start = resolve(choice)
+    network.pretrained = start != "none"
+    if start == "none":
         return "none: the backbone starts from random numbers"
-    if weights == "bundled":
-        if not BUNDLED.is_file():
+    if start == "bundled":
+        bundled = weights.entry("backbone")
+        if not bundled.present:
             raise CheckpointError("The bundled backbone models/backbone is missing. Check out the project again.")
-        state, source = load_file(BUNDLED), "bundled: models/backbone, trained from scratch on Tiny-ImageNet"
+        state, source = load_file(bundled.path), "bundled: models/backbone, trained from scratch on Tiny-ImageNet"
     else:
         state, source = _imagenet(), "imagenet: torchvision ResNet18 IMAGENET1K_V1"
     state = {name: value.float() for name, value in state.items() if not name.startswith("fc.")}
     try:
         missing, unexpected = network.backbone.load_state_dict(state, strict=False)
     except RuntimeError as error:  # a tensor of another shape
-        raise CheckpointError(f"The {weights} weights are not those of a ResNet18: {error}") from None
+        raise CheckpointError(f"The {start} weights are not those of a ResNet18: {error}") from None
     if unexpected or [name for name in missing if not name.endswith("num_batches_tracked")]:
-        raise CheckpointError(f"The {weights} weights are not those of a ResNet18: {(list(missing) + unexpected)[0]}.")
+        raise CheckpointError(f"The {start} weights are not those of a ResNet18: {(list(missing) + unexpected)[0]}.")
     return source
 
 
-def _imagenet_file() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(ResNet18_Weights.IMAGENET1K_V1.url).name
-
-
 def _imagenet() -> dict[str, Tensor]:
-    url = ResNet18_Weights.IMAGENET1K_V1.url
-    if not _imagenet_file().is_file():
-        # Behind a firewall that drops packets the download itself would hang for minutes.
-        try:
-            socket.create_connection((urllib.parse.urlsplit(url).hostname or "", 443), timeout=4).close()
-        except OSError:
-            raise CheckpointError(
-                "The ImageNet weights are not on this machine and cannot be downloaded without internet. "
-                "Choose the bundled weights instead."
-            ) from None
-    file = _imagenet_file()
-    prefix = file.stem.rpartition("-")[2]
+    wanted = weights.entry("resnet18-imagenet")
     try:
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(file), hash_prefix=prefix, progress=False)
+        file = wanted.path if wanted.present else weights.fetch(wanted)
         # It is a pickle: only the very file that torchvision published is opened, and only for its tensors.
-        if not hashlib.sha256(file.read_bytes()).hexdigest().startswith(prefix):
+        if not weights.sha256(file).startswith(wanted.sha256):
             raise ValueError("the file is not the one that torchvision published")
         state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    except CheckpointError as error:
+        raise CheckpointError(f"The ImageNet weights cannot be had. {error} Or choose the bundled weights.") from None
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"The ImageNet weights cannot be downloaded or read: {reason}. Remove {_imagenet_file()} if it is there, "
+            f"The ImageNet weights cannot be read: {reason}. Remove {wanted.path} and let them be downloaded again, "
             "or choose the bundled weights."
         ) from None
     return state

@@ -4,19 +4,26 @@ The instants come from the sampler that training used and the frames from the sa
 gets the same probabilities here as in training and evaluation.
 """
 
+import itertools
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from har_core import video
+from har_core import detection, video, workspace
+from har_core.buffers import Timeline, Watch, tick
+from har_core.config import LiveConfig
+from har_core.detection import Detects
 from har_core.engine import Engine, Runtime
 from har_core.errors import ConfigError
-from har_core.images import fit, jpeg, shrink
+from har_core.images import cut, fit, jpeg, shrink
+from har_core.people import EXPAND, People, follow, looks
 from har_core.sampling import plan
-from har_core.values import Prediction, VideoProperties
+from har_core.values import Prediction, Seen, VideoProperties
 
 THUMBNAIL = 160
+_TICKS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,35 @@ class Examined:
 
 
 class Predictor:
-    """Names the action of whole clips. Stateless: threads may share it."""
+    """Names the action of whole clips, and of each person in them. Stateless: threads may share it.
 
-    def __init__(self, folder: Path, *, runtime: Runtime = "auto") -> None:
+    A model of the view "person" looks at the person whom a clip is about. `detector` finds people; left out, the
+    one that `detection.load` gives is loaded when it is first needed.
+    """
+
+    def __init__(self, folder: Path, *, runtime: Runtime = "auto", detector: Detects | None = None) -> None:
         self.engine = Engine(folder, runtime=runtime)
         self.card = self.engine.card
+        self._detector, self._sought = detector, detector is not None
+        self._seeking = threading.Lock()
+
+    @property
+    def detector(self) -> Detects | None:
+        """What finds people; None where this machine has none."""
+        with self._seeking:
+            if not self._sought:
+                self._detector, self._sought = detection.load(), True
+            return self._detector
+
+    @property
+    def note(self) -> str:
+        """What to know before its predictions are believed; empty where there is nothing."""
+        if self.card.clip.view == "person" and self.detector is None:
+            return (
+                "This model looks at people, but there is no detector to find them with, so it looks at the whole "
+                "picture. Fetch a detector for better answers."
+            )
+        return ""
 
     def predict(self, path: Path) -> Prediction:
         """The mean of the probabilities of the clip's windows.
@@ -58,8 +89,46 @@ class Predictor:
         """
         return self.examine(path).prediction
 
+    def follow(self, path: Path) -> People | None:
+        """Who is where in a file, found once and kept; None where there is no detector.
+
+        Raises:
+            VideoError: the file cannot be decoded.
+        """
+        return follow(path, self.detector, cache=workspace() / "cache" / "people") if self.detector else None
+
+    def everybody(self, path: Path) -> list[Seen]:
+        """Each person of a file with what was done, by id; nobody where there is no detector.
+
+        The windows are those that the live road looks at, the prediction of a person is the mean over as many of
+        them as the model's card says: the same clip gives the same probabilities there, here and in training.
+
+        Raises:
+            VideoError: the file cannot be decoded.
+        """
+        people = self.follow(path)
+        if people is None or not people.tracks:
+            return []
+        spec = self.card.clip
+        watch = Watch(self.card, self.engine.classify, LiveConfig(), True, Timeline())
+        watch.span = {track: list(people.span(track)) for track in people.tracks}
+        ticks = np.arange(tick(people.length - 1e-4, spec) + 1) / spec.frames_per_second
+        frames = video.read(path, ticks)
+        for chunk in iter(lambda: list(itertools.islice(frames, _TICKS_AT_ONCE)), []):
+            visible = [people.at(seconds, (rgb.shape[1], rgb.shape[0])) for seconds, rgb in chunk]
+            crops = [
+                fit(cut(rgb, box, expand=EXPAND), spec.size)
+                for (_, rgb), tracks in zip(chunk, visible, strict=True)
+                for box in tracks.xyxy
+            ]
+            embeddings = iter(self.engine.encode(np.stack(crops)) if crops else ())
+            for (seconds, _), tracks in zip(chunk, visible, strict=True):
+                looked = {track: next(embeddings) for track in tracks.ids.tolist()}
+                watch.see(seconds, tick(seconds, spec), looked, people.tracks)
+        return watch.seen()
+
     def examine(self, path: Path, *, thumbnails: int = 0, shuffle: int | None = None, single: bool = False) -> Examined:
-        """The prediction with its windows and, if asked for, thumbnails of the frames looked at.
+        """The prediction with its windows and, if asked for, thumbnails of what was looked at.
 
         Args:
             path: the clip.
@@ -78,7 +147,9 @@ class Predictor:
         at, where = plan(properties.seconds, spec, windows=self.card.windows)
         wanted = {*np.linspace(0, len(at) - 1, min(thumbnails, len(at))).round().astype(int).tolist()}
         fitted, kept = [], []
-        for index, (_, rgb) in enumerate(video.read(path, at)):
+        people = self.follow(path) if spec.view == "person" else None
+        shown = looks(video.read(path, at), people, people.main if people else None)
+        for index, (_, rgb) in enumerate(shown):
             fitted.append(fit(rgb, spec.size))
             if index in wanted:
                 kept.append((float(at[index]), jpeg(shrink(rgb, THUMBNAIL))))

@@ -9,8 +9,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,36 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from har_core import checkpoint, dataset, workspace
-from har_core.augment import Augmenter
-from har_core.batches import (
-    Batch,
-    EvaluationClips,
-    FrameStore,
-    TrainClips,
-    collate,
-    decode_all,
-    move,
-    pack_embeddings,
-    prefetch,
-    trim,
-)
+from har_core import checkpoint
+from har_core.batches import Batch, collate, move, pack_embeddings, prefetch
 from har_core.config import TrainConfig
-from har_core.errors import DatasetError, HarError, TrainingError
-from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped
+from har_core.errors import DatasetError, TrainingError
+from har_core.events import Ended, EpochEnded, Event, Started, Stepped
 from har_core.network import ActionNetwork, load_initial
-from har_core.sampling import propose
-from har_core.values import Clip, Split
+from har_core.preparation import Material, Stopped, prepare
 
-Stopped = Callable[[], bool]
-CACHE_BYTES = 20 * 2**30
 ENCODE_AT_ONCE = 64
 RAMP_EPOCHS = 3
 VARIATIONS = 4  # of a training clip that a backbone frozen for good encodes; the epochs take turns
-
-
-class _Asked(Exception):  # no error: it leaves the reading of a large data set when asked to stop
-    pass
 
 
 @dataclass(slots=True)
@@ -78,98 +59,23 @@ def train(config: TrainConfig, folder: Path, *, stopped: Stopped = lambda: False
     Raises:
         HarError: the data set cannot be trained on, or the kept state does not fit the config.
     """
-    trainer = yield from _prepare(config, folder, stopped)
-    if trainer is None:
+    material = yield from prepare(config, stopped)
+    if material is None:
         yield Ended("stopped", 0, 0.0)
         return
-    yield from trainer.epochs(stopped)
-
-
-def _prepare(config: TrainConfig, folder: Path, stopped: Stopped) -> Generator[Event, None, "Trainer | None"]:
-    """Read the data set, decode what training looks at, build the network. None when asked to stop."""
-
-    def look(done: int, total: int) -> None:
-        if stopped():
-            raise _Asked
-
-    try:
-        clips = dataset.read(Path(config.dataset), progress=look)
-    except _Asked:
-        return None
-    seconds = {clip.path: facts.seconds for clip, facts in zip(clips.clips, clips.properties, strict=True)}
-    for name, reason in clips.skipped:
-        yield Noticed(f"{name} is left out: {reason}")
-    split = dataset.split(
-        clips.clips,
-        validation_fraction=config.validation_fraction,
-        test_fraction=config.test_fraction,
-        seed=config.seed,
-        validation_groups=config.validation_groups,
-    )
-    for note in split.notes:
-        yield Noticed(note)
-    classes = clips.actions
-    if len(classes) < 2:
-        raise DatasetError(f"Training needs clips of two actions or more, but {config.dataset} has {len(classes)}.")
-    spec = config.clip or propose([seconds[clip.path] for clip in split.train], size=config.size)
-    store = FrameStore(workspace() / "cache" / "frames" if config.cache else None)
-    if config.cache:
-        trim(workspace() / "cache" / "frames", most_bytes=CACHE_BYTES)
-
-    def labelled(part: tuple[Clip, ...]) -> tuple[tuple[Clip, ...], tuple[float, ...], tuple[int, ...]]:
-        return part, tuple(seconds[c.path] for c in part), tuple(classes.index(c.action) for c in part)
-
-    augment = Augmenter(config.augment, spec.size)
-    learn = TrainClips(*labelled(split.train), spec, store, augment)
-    check = EvaluationClips(*labelled(split.validation), spec, store, config.windows)
-    broken: set[Path] = set()
-    jobs: list[Callable[[], object]] = [partial(learn.stored, i) for i in range(len(learn.clips))]
-    jobs += [partial(check.frames, i) for i in range(len(check.clips))]
-    everything = learn.clips + check.clips
-    if config.cache:
-        yield Prepared(0, len(jobs))
-        for done, (index, error) in enumerate(decode_all(jobs), 1):
-            if isinstance(error, HarError):
-                broken.add(everything[index].path)
-                yield Noticed(f"{everything[index].name} is left out: {error}")
-            elif error is not None:
-                raise error
-            yield Prepared(done, len(jobs))
-            if stopped():
-                return None
-    if broken:
-        split = replace(
-            split,
-            train=tuple(c for c in split.train if c.path not in broken),
-            validation=tuple(c for c in split.validation if c.path not in broken),
-        )
-        learn = TrainClips(*labelled(split.train), spec, store, augment)
-        check = EvaluationClips(*labelled(split.validation), spec, store, config.windows)
-    if not learn.clips or not check.clips or len(set(learn.labels)) < 2:
-        raise DatasetError(
-            f"Training needs readable clips of two actions or more and one to validate, but {config.dataset} "
-            f"has {len(learn.clips)} and {len(check.clips)}. Add clips, or mend those that were left out."
-        )
-    trainer = Trainer(config, folder, clips, split, learn, check)
+    trainer = Trainer(config, folder, material)
     yield trainer.started()
-    return trainer
+    yield from trainer.epochs(stopped)
 
 
 class Trainer:
     """The parts of a run that live as long as its process."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        folder: Path,
-        source: dataset.Dataset,
-        split: Split,
-        learn: TrainClips,
-        check: EvaluationClips,
-    ) -> None:
+    def __init__(self, config: TrainConfig, folder: Path, material: Material) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.folder, self.source, self.split = config, folder, source, split
-        self.learn, self.check = learn, check
+        self.config, self.folder = config, folder
+        source, learn = self.source, self.learn = material.source, material.learn
+        self.split, self.check = material.split, material.check
         self.device = best_device()
         self.network = ActionNetwork(config.network, len(source.actions))
         self.weights = load_initial(self.network, config.network.weights)
@@ -205,7 +111,7 @@ class Trainer:
             precision="bf16" if self.bf16 else "fp32",
             weights=self.weights,
             classes=self.source.actions,
-            train_clips=len(self.learn.clips),
+            train_clips=len(self.split.train),
             validation_clips=len(self.check.clips),
             window_seconds=self.learn.spec.window_seconds,
             frames_per_second=self.learn.spec.frames_per_second,
@@ -380,6 +286,7 @@ class Trainer:
             clip=self.learn.spec,
             network=self.config.network,
             windows=self.config.windows,
+            views=("frame", "person") if self.config.view == "both" else (self.config.view,),
             weights=self.weights,
             dataset=root.name,
             fingerprint=self.source.fingerprint,

@@ -6,6 +6,7 @@ RGB everywhere. Time is float seconds from the start of its source. Intervals ar
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +127,144 @@ class Prediction:
     def unsure(self) -> bool:
         """Whether the most probable action is too improbable to be named."""
         return float(self.probabilities.max()) < self.unsure_below
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """People found in one picture, the surest first.
+
+    `xyxy` float32 `(N, 4)`: left, top, right, bottom in px, inside the picture, right > left and bottom > top;
+    `confidence` float32 `(N,)` in [0, 1]. N may be 0.
+    """
+
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.xyxy.shape != (len(self.confidence), 4):
+            raise ValueError(f"Detections need (N, 4) boxes, got {self.xyxy.shape} for {len(self.confidence)}")
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks:
+    """People followed through a stream, as they stand at `seconds`.
+
+    `xyxy` float32 `(N, 4)` px as in Detections, `confidence` float32 `(N,)`, `ids` int64 `(N,)`, each >= 1 and
+    the same person's in every picture, `velocity` float32 `(N, 4)`: how the sides move, px/s.
+    """
+
+    seconds: float
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    ids: NDArray[np.int64]
+    velocity: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        number = len(self.ids)
+        if self.xyxy.shape != (number, 4) or self.velocity.shape != (number, 4) or self.confidence.shape != (number,):
+            raise ValueError(f"{number} tracks, but boxes {self.xyxy.shape} and velocities {self.velocity.shape}")
+        if number and (self.ids.min() < 1 or len(np.unique(self.ids)) != number):
+            raise ValueError(f"the ids of tracks must be different and at least 1, got {self.ids}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @staticmethod
+    def none(seconds: float = 0.0) -> "Tracks":
+        """Nobody."""
+        boxes = np.empty((0, 4), np.float32)
+        return Tracks(seconds, boxes, np.empty(0, np.float32), np.empty(0, np.int64), boxes)
+
+    def at(self, seconds: float) -> "Tracks":
+        """Where they are expected at another instant, each side going on as it moves."""
+        moved = (self.xyxy + self.velocity * (seconds - self.seconds)).astype(np.float32)
+        moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)  # a box that shrinks keeps a pixel
+        return Tracks(seconds, moved, self.confidence, self.ids, self.velocity)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Somebody did one thing for a while, `[start, stop)` in seconds. `track` is the person, None the whole picture.
+
+    `score` is the mean probability of the action, in [0, 1].
+    """
+
+    track: int | None
+    action: str
+    start: float
+    stop: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A person (`track` None: the whole picture) over a whole video, `[start, stop)` seconds, and what was done."""
+
+    track: int | None
+    start: float
+    stop: float
+    prediction: Prediction
+    segments: tuple[Segment, ...]
+
+
+Stage = Literal["collecting", "unsure", "sure"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What is known of one person, or of the whole picture, now.
+
+    collecting: too little was seen yet, `collected` in [0, 1] says how much of what is needed; unsure: no action
+    is probable enough to be named; sure: `action` is the one to show, which is not always the most probable at
+    this instant, because labels that flicker help nobody. `prediction` is smoothed over time.
+    """
+
+    stage: Stage
+    action: str = ""
+    prediction: Prediction | None = None
+    collected: float = 1.0
+
+    @property
+    def probability(self) -> float:
+        """Of the action that is shown; 0 where there is none."""
+        if self.prediction is None or not self.action:
+            return 0.0
+        return float(self.prediction.probabilities[self.prediction.classes.index(self.action)])
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How a live stream fares, over the last seconds.
+
+    `milliseconds` holds the median and the 95th percentile of each stage that ran: detect, encode, classify,
+    draw; `latency` those of the time from a frame's arrival to its drawn picture.
+    """
+
+    frames: int = 0
+    dropped: int = 0
+    frames_in_per_second: float = 0.0
+    frames_per_second: float = 0.0
+    milliseconds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    latency: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveView:
+    """What a viewer sees at one frame. Never changed: the next frame brings another.
+
+    `people` has a reading for each id in `tracks`; `whole` is the reading of the whole picture in that mode,
+    else None. `trouble` is a sentence about what went wrong behind the picture, empty when all is well.
+    """
+
+    seconds: float = 0.0
+    tracks: Tracks = field(default_factory=Tracks.none)
+    people: dict[int, Reading] = field(default_factory=dict)
+    whole: Reading | None = None
+    numbers: Numbers = field(default_factory=Numbers)
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from har_core.values import Frames, Rgb, VideoProperties
 from har_core.video import client
 from har_core.video.encode import write
 
-__all__ = ["playable", "probe", "read", "read_frames", "write"]
+__all__ = ["frames", "playable", "probe", "read", "read_frames", "watch", "write"]
 
 _COPY_SIDE, _COPY_SECONDS, _COPY_RATE = 640, 60.0, 30.0
 
@@ -64,11 +65,43 @@ def read(
         raise ValueError(f"instants must be finite and must not fall, got {instants}")
     if longest_side < 1:
         raise ValueError(f"longest_side must be at least 1, got {longest_side}")
-    return _stream(path, instants.tolist(), longest_side)
+    return _pictures(client.answers(path, "read", seconds=instants.tolist(), longest_side=longest_side))
 
 
-def _stream(path: Path, instants: list[float], longest_side: int) -> Iterator[tuple[float, Rgb]]:
-    for head, rgb in client.answers(path, "read", seconds=instants, longest_side=longest_side):
+def frames(path: Path, *, longest_side: int = 1920) -> Iterator[tuple[float, Rgb]]:
+    """Stream every frame of a file, with its own time.
+
+    Args:
+        path: the file.
+        longest_side: px; larger pictures are shrunk to it, by area.
+
+    Returns:
+        Pairs of seconds from the first frame, rising, and the frame, uint8 `(H, W, 3)`, RGB.
+
+    Raises:
+        VideoError: the file is missing, no video, or nothing of it decodes.
+    """
+    return _pictures(client.answers(path, "frames", longest_side=longest_side))
+
+
+def watch(address: str, *, longest_side: int = 1280) -> Iterator[tuple[float, Rgb]]:
+    """Stream every picture of a camera on this machine or of a network stream, for as long as it lasts.
+
+    Args:
+        address: the number of a camera, or an address such as `rtsp://...` or `http://...`.
+        longest_side: px; larger pictures are shrunk to it, by area.
+
+    Returns:
+        Pairs of seconds from the first picture, rising, and the picture, uint8 `(H, W, 3)`, RGB.
+
+    Raises:
+        VideoError: it cannot be opened, or falls silent.
+    """
+    return _pictures(client.answers(Path(address), "watch", address=address, longest_side=longest_side))
+
+
+def _pictures(answers: Iterator[tuple[dict[str, Any], Rgb | None]]) -> Iterator[tuple[float, Rgb]]:
+    for head, rgb in answers:
         if rgb is not None:
             yield head["seconds"], rgb
 

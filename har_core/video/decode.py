@@ -48,6 +48,19 @@ def read(path: Path, seconds: Sequence[float], *, longest_side: int) -> Iterator
         walk.close()
 
 
+def frames(path: Path, *, longest_side: int) -> Iterator[tuple[float, Rgb]]:
+    """Every picture with its time in seconds from the first one: `(H, W, 3)`.
+
+    Raises:
+        VideoError: it is missing, no video, or nothing of it decodes.
+    """
+    index = index_of(path)
+    convert = _Converter(index, longest_side)
+    with Source(path, corrupt=index.corrupt) as source:
+        for picture in source.pictures():
+            yield max(0.0, picture.time - index.origin), convert(picture.frame)
+
+
 class _Converter:
     """Makes every picture of a file upright RGB of one size, also where the file changes size midway."""
 

@@ -89,9 +89,16 @@ def _probed(path: Path) -> Iterator[Answer]:
 
 
 def _read(path: Path, request: dict[str, Any]) -> Iterator[Answer]:
-    from har_core.video import decode
+    from har_core.video import decode, stream
 
-    for instant, rgb in decode.read(path, request["seconds"], longest_side=request["longest_side"]):
+    side = request["longest_side"]
+    if request["ask"] == "watch":
+        pictures = stream.watch(request["address"], longest_side=side)
+    elif request["ask"] == "frames":
+        pictures = decode.frames(path, longest_side=side)
+    else:
+        pictures = decode.read(path, request["seconds"], longest_side=side)
+    for instant, rgb in pictures:
         yield {"seconds": instant, "height": rgb.shape[0], "width": rgb.shape[1]}, rgb
     yield {"end": True}, None
 

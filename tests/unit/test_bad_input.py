@@ -54,9 +54,10 @@ class Evil:
 
 
 def test_a_planted_imagenet_file_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    planted = tmp_path / "resnet18-f37072fd.pth"
+    planted = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    planted.parent.mkdir(parents=True)
     torch.save({"conv1.weight": Evil(tmp_path / "executed")}, planted)
-    monkeypatch.setattr(network, "_imagenet_file", lambda: planted)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(CheckpointError):
         network.load_initial(network.ActionNetwork(NetworkConfig(), 2), "auto")
     assert not (tmp_path / "executed").exists()

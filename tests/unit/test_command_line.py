@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from har_core import __main__ as command_line
-from har_core import checkpoint, example, runs, training
+from har_core import checkpoint, commands, example, runs, training, weights
 from har_core.config import ClipSpec, TrainConfig
-from har_core.events import Ended, EpochEnded, Failed, Started
+from har_core.errors import CheckpointError
+from har_core.events import Ended, EpochEnded, Failed, Started, encode
 from har_core.prediction import Predictor
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("index", "train", "evaluate", "predict", "runs", "example")
+COMMANDS = ("index", "train", "evaluate", "predict", "runs", "example", "weights", "live")
 QUICK = [
     "--size", "32", "--epochs", "2", "--weights", "none", "--precision", "fp32", "--batch-size", "6",
     "--validation-groups", "g04", "--window-seconds", "1", "--frames-per-second", "8", "--lstm-size", "8",
@@ -79,7 +80,7 @@ def test_help_names_every_command(run: Run) -> None:
     [
         (), ("dance",), ("index",), ("predict", "--model", "m"), ("predict", "a.mp4"), ("train", "--epochs", "many"),
         ("train", "--pooling", "max"), ("evaluate", "--model", "m", "--data", "d", "--split", "some"),
-        ("runs", "--colour"), ("example",),
+        ("runs", "--colour"), ("example",), ("weights", "fetch"), ("weights", "burn"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
@@ -104,6 +105,7 @@ def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
         (("predict", "a.mp4", "--model", "{tmp}", "--top", "0"), "--top"),
         (("runs", "--stop", "nobody"), "nobody"),
         (("runs", "--resume", "nobody"), "nobody"),
+        (("weights", "fetch", "yolo99"), "yolo99"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("as_json", [False, True])
@@ -273,7 +275,7 @@ def test_runs(run: Run, document: Callable[..., Any], own_workspace: Path) -> No
     one = runs.create(TrainConfig(), own_workspace / "runs" / "20260101-one")
     story = [Started(0.0, 1, 9, "cpu", "fp32", "none", ("a", "b"), 1, 1, 1.0, 8.0)]
     story += [EpochEnded(n, 1.0, 0.5, 1.0, n / 10, 0.0, 0.1, 1.0, False, True) for n in (1, 2)]  # type: ignore[misc]
-    one.events_path.write_text("".join(map(command_line.encode, [*story, Ended("stopped", 2, 0.2)])))
+    one.events_path.write_text("".join(map(encode, [*story, Ended("stopped", 2, 0.2)])))
     runs.create(TrainConfig(), own_workspace / "runs" / "20260102-two")
     assert document("runs") == [
         {"run": "20260102-two", "status": "new", "epochs": 0, "best_accuracy": None},
@@ -285,7 +287,7 @@ def test_runs(run: Run, document: Callable[..., Any], own_workspace: Path) -> No
 
 def settings(*arguments: object) -> TrainConfig:
     given = command_line._parser().parse_args(["train", "--data", "/clips", *map(str, arguments)])
-    return command_line._settings(given)
+    return commands.settings(given)
 
 
 def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
@@ -319,3 +321,44 @@ def test_example(document: Callable[..., Any], tmp_path: Path, monkeypatch: pyte
     said = document("example", tmp_path / "example", "--actors", "3")
     assert said["folder"] == str(tmp_path / "example") and asked == [3]
     assert said["actions"] == list(example.ACTIONS) and said["purpose"] == example.PURPOSE
+
+
+# --- weights ------------------------------------------------------------------------------------------------
+
+
+def test_weights_are_listed(run: Run, document: Callable[..., Any], own_workspace: Path) -> None:
+    rows = {row["name"]: row for row in document("weights")}
+    assert set(rows) == {each.name for each in weights.entries()}
+    assert rows["backbone"]["present"] and not rows["yolo11n"]["present"]
+    assert rows["yolo11n"]["path"] == str(own_workspace / "weights" / "yolo11n.pt") and rows["yolo11n"]["url"]
+    code, out, err = run("weights")
+    assert code == 0 and not err and len(out.splitlines()) == len(rows)
+    assert "yolo11n\tcan be fetched\t5.6 MB\tFinds people" in out and "backbone\tpresent" in out
+
+
+def test_weights_are_fetched(
+    run: Run, document: Callable[..., Any], own_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", as FIPS 180-4 has it
+
+    def fetch(wanted: weights.Entry, *, progress: Callable[[int, int], None]) -> Path:
+        wanted.path.parent.mkdir(parents=True, exist_ok=True)
+        wanted.path.write_bytes(b"abc")
+        progress(3, 0)
+        progress(3, 3)
+        return wanted.path
+
+    monkeypatch.setattr(weights, "fetch", fetch)
+    path = own_workspace / "weights" / "yolo26n.pt"
+    assert run("weights", "fetch", "yolo26n") == (0, f"{path}\nsha256 {digest}  yolo26n.pt\n", "")
+    assert document("weights", "fetch", "yolo26n") == {
+        "name": "yolo26n", "path": str(path), "sha256": {"yolo26n.pt": digest}
+    }  # fmt: skip
+
+    def offline(*_: object, **__: object) -> Path:
+        raise CheckpointError("There is no internet.")
+
+    monkeypatch.setattr(weights, "fetch", offline)
+    code, out, err = run("weights", "fetch", "yolo26n")
+    assert code == 1 and not out
+    one_sentence(err)

@@ -11,19 +11,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ORDER = [
-    "errors", "values", "config", "sampling", "events",
-    "video", "images", "dataset", "example", "runs", "plots",
-    "augment", "network", "batches", "checkpoint",
-    "training", "engine", "detection", "tracking", "buffers", "prediction", "live", "evaluation",
-    "__main__", "ui",
+    "errors", "values", "config", "sampling", "events", "weights",
+    "video", "images", "drawing", "dataset", "example", "runs", "plots",
+    "detection", "tracking", "people",
+    "augment", "network", "batches", "checkpoint", "preparation", "training", "engine",
+    "buffers", "prediction", "meter", "live", "headless", "evaluation",
+    "commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = ["layouts", "groups", "index", "splits", "library"]
 DOORS = {
-    "torch": "network batches checkpoint training engine",
+    "torch": "detection network batches checkpoint training engine",
     "torchvision": "network",
     "safetensors": "network checkpoint",
     "albumentations": "augment",
-    "cv2": "images augment example",
+    "cv2": "images drawing augment example",
+    "PIL": "drawing",
     "av": "video ui",
     "openvino": "engine detection",
     "ultralytics": "detection tracking",
@@ -31,7 +33,7 @@ DOORS = {
     "sklearn": "evaluation",
     "scipy": "evaluation",
     "plotly": "plots ui",
-    "tqdm": "__main__",
+    "tqdm": "commands",
     "streamlit": "ui",
     "streamlit_webrtc": "ui",
 }

@@ -1,9 +1,9 @@
 """The network: packing changes nothing, batch norm keeps still where it must, weights come from where they should."""
 
 import copy
+import dataclasses
 import hashlib
 import socket
-import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pack_sequence
 from torchvision.models import resnet18
 
 from har_core import network as module
+from har_core import weights
 from har_core.config import NetworkConfig
 from har_core.errors import CheckpointError
 from har_core.network import ActionNetwork, _BatchNorm, load_initial, resolve
@@ -49,7 +50,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     return tmp_path / "hub" / "checkpoints"
 
 
@@ -218,7 +219,7 @@ def test_bundled(offline: Path) -> None:
 
 
 def test_bundled_is_missing(offline: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "BUNDLED", tmp_path / "weights.safetensors")
+    monkeypatch.setattr(weights, "PROJECT", tmp_path)
     with pytest.raises(CheckpointError, match="bundled"):
         load_initial(ActionNetwork(NetworkConfig(), 2), "bundled")
     assert resolve("auto") == "none"
@@ -230,7 +231,11 @@ def downloaded(folder: Path, state: dict[str, Tensor], monkeypatch: pytest.Monke
     torch.save(state, folder / "fresh")
     file = folder / f"resnet18-{hashlib.sha256((folder / 'fresh').read_bytes()).hexdigest()[:8]}.pth"
     (folder / "fresh").rename(file)
-    monkeypatch.setattr(module, "_imagenet_file", lambda: file)
+    ours, entry = (
+        dataclasses.replace(weights.entry("resnet18-imagenet"), path=file, sha256=file.stem[-8:]),
+        weights.entry,
+    )
+    monkeypatch.setattr(weights, "entry", lambda name: ours if name == ours.name else entry(name))
     return file
 
 
@@ -246,28 +251,23 @@ def test_auto_takes_what_lies_here(offline: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_imagenet_without_internet(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-
-    def unreachable(*_: object, timeout: float) -> Any:
-        waits.append(timeout)
+    def unreachable(*_: object, **__: object) -> Any:
         raise TimeoutError
 
     monkeypatch.setattr(socket, "create_connection", unreachable)
-    with pytest.raises(CheckpointError, match="without internet"):
+    with pytest.raises(CheckpointError, match=r"ImageNet .* without internet.* bundled"):
         load_initial(ActionNetwork(NetworkConfig(), 2), "imagenet")
-    assert len(waits) == 1 and waits[0] <= 5
+    assert not list(offline.glob("*.pth"))
 
 
-def test_imagenet_behind_a_proxy_that_refuses(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection stands, the download does not."""
-
-    def refuse(*_: object, **__: object) -> Any:
-        raise urllib.error.HTTPError("https://example.org", 403, "Forbidden", None, None)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: socket.socket())
-    monkeypatch.setattr(torch.hub, "urlopen", refuse)
-    with pytest.raises(CheckpointError, match="ImageNet"):
-        load_initial(ActionNetwork(NetworkConfig(), 2), "imagenet")
+def test_imagenet_is_fetched_when_asked_for_by_name(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = resnet18().state_dict()
+    file = downloaded(offline, state, monkeypatch)
+    elsewhere = file.rename(offline / "elsewhere")
+    monkeypatch.setattr(weights, "fetch", lambda wanted: elsewhere.rename(wanted.path))
+    network = ActionNetwork(NetworkConfig(), 2)
+    assert load_initial(network, "imagenet").startswith("imagenet")
+    assert torch.equal(network.backbone.conv1.weight, state["conv1.weight"])
 
 
 @pytest.mark.parametrize("damage", ["cut off", "text", "another shape", "another network"])

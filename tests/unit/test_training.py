@@ -63,12 +63,12 @@ def epochs(events: Sequence[Event]) -> list[EpochEnded]:
 
 
 def prepared(config: TrainConfig, folder: Path) -> Trainer:
-    steps = training._prepare(config, folder, lambda: False)
+    steps = training.prepare(config, lambda: False)
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return Trainer(config, folder, end.value)
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:
@@ -238,7 +238,7 @@ def test_stopped_before_it_began(config: TrainConfig, small: None, tmp_path: Pat
     seen: list[Event] = []
     for event in train(config, tmp_path / "run", stopped=lambda: bool(seen)):
         seen.append(event)  # noqa: PERF402  # stopped() reads it as it grows
-    assert [type(event) for event in seen] == [Prepared, Prepared, Ended]
+    assert [type(event) for event in seen] == [Prepared, Ended]
     assert seen[-1] == Ended("stopped", 0, 0.0)
     assert not (tmp_path / "run").exists()
 

@@ -1,0 +1,397 @@
+"""What the commands of the command line do; `__main__` says which there are and what they take.
+
+Each gives its exit code. Heavy modules are imported by the command that needs them.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from har_core import runs, weights, workspace
+from har_core.config import LiveConfig, TrainConfig
+from har_core.errors import CheckpointError, ConfigError, HarError, RunError
+from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, encode
+
+if TYPE_CHECKING:
+    from har_core.detection import Detector
+
+
+def settings(given: argparse.Namespace) -> TrainConfig:
+    """The config of the file, the options and the defaults, in this order of weight."""
+    values: dict[str, Any] = {}
+    if given.config:
+        try:
+            values = json.loads(given.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"--config must name a JSON file of settings, but {given.config}: {error}.") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"--config must hold a JSON object, but {given.config} holds something else.")
+    clip: dict[str, Any] = {}
+    for where, value in vars(given).items():
+        if value is None or where in ("command", "json", "data", "run", "config"):
+            continue
+        part, _, name = where.rpartition(".")
+        if part == "clip":
+            clip[name] = value
+        elif part:
+            values[part] = {**TrainConfig.from_json({part: values.get(part, {})}).to_json()[part], name: value}
+        else:
+            values[name] = value
+    kept = values["clip"] if isinstance(values.get("clip"), dict) else {}
+    if kept and given.size is not None:
+        clip["size"] = given.size
+    if clip:
+        clip = {"size": values.get("size", TrainConfig().size), **kept, **clip}
+        if not {"window_seconds", "frames_per_second"} <= set(clip):
+            raise ConfigError("A window needs both --window-seconds and --frames-per-second.")
+        values["clip"] = clip
+    values["dataset"] = str(given.data.resolve())
+    return TrainConfig.from_json(values)
+
+
+def index(given: argparse.Namespace) -> int:
+    """List a data set's clips."""
+    from har_core import dataset
+
+    with _progress("clips") as report:
+        found = dataset.read(given.data, progress=report)
+    table = found.table()
+    if given.json:
+        _print({
+            "layout": found.layout, "actions": list(found.actions), "groups": list(found.groups),
+            "notes": list(found.notes), "fingerprint": found.fingerprint,
+            "clips": json.loads(table.to_json(orient="records")),
+            "skipped": [{"clip": clip, "reason": reason} for clip, reason in found.skipped],
+        })  # fmt: skip
+        return 0
+    counts = table.groupby("action").agg(
+        clips=("clip", "size"), groups=("group", "nunique"), seconds=("seconds", "sum")
+    )
+    print(counts.round(1).to_string())
+    print(f"{len(found.clips)} clips, {len(found.groups)} groups, read as {found.layout}")
+    for line in (*found.notes, *(f"skipped {clip}: {reason}" for clip, reason in found.skipped)):
+        print(line)
+    return 0
+
+
+def train(given: argparse.Namespace) -> int:
+    """Train: a new run, or one that was cut off."""
+    if given.data is None and given.run is None:
+        raise ConfigError("Training needs --data DIR for a new run, or --run DIR to go on with one.")
+    if given.data is None:
+        run = runs.Run(given.run.resolve())
+        if run.status() == "finished":
+            raise RunError(f"Run {run.name} is finished. Start a new one with --data.")
+    else:
+        if not given.data.is_dir():
+            raise ConfigError(f"--data must be a folder of clips, but {given.data} is none.")
+        config = settings(given)
+        stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{given.data.resolve().name}"
+        run = runs.create(config, (given.run or workspace() / "runs" / stamp).resolve())
+    return _work(run, quiet=given.json)
+
+
+def _work(run: runs.Run, *, quiet: bool) -> int:
+    """Be the run's trainer: write its events, keep its promise that nothing else is needed to follow it."""
+    config = run.config()
+    with runs.locked(run) as stopped, run.events_path.open("a", encoding="utf-8", buffering=1) as story:
+        if run.events_path.stat().st_size and not run.events_path.read_bytes().endswith(b"\n"):
+            story.write("\n")  # a killed process left half a line
+
+        def tell(event: Event) -> None:
+            story.write(encode(event))
+            if not quiet:
+                show(event)
+
+        show = _show()
+        try:
+            with contextlib.suppress(OSError):
+                os.nice(5)  # a live page beside it comes first
+            from har_core.training import discard_state, train
+
+            ended: Event | None = None
+            for ended in train(config, run.folder, stopped=stopped):
+                tell(ended)
+        except HarError as error:
+            with contextlib.suppress(OSError):  # the disk may be what failed
+                tell(Failed(str(error)))
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            with contextlib.suppress(OSError):
+                tell(Failed(f"Training failed by a bug or a full machine: {type(error).__name__}: {error}"))
+            raise RunError(f"Training failed: {error}. The traceback is above.") from None
+        if not isinstance(ended, Ended):
+            raise RunError("Training ended without saying why.")
+        if ended.reason != "stopped":
+            discard_state(run.folder)
+    if quiet:
+        best = {"best_epoch": ended.best_epoch, "best_accuracy": ended.best_accuracy, "reason": ended.reason}
+        _print({"run": str(run.folder), "model": str(run.best), **best})
+    return 0
+
+
+def _show() -> Callable[[Event], None]:
+    """Print events for a person; bars only on a terminal, so that a log stays readable."""
+    bars: dict[str, tqdm[Any]] = {}
+
+    def bar(total: int, text: str, done: int) -> None:
+        if text not in bars:
+            close()
+            bars[text] = tqdm(total=total, desc=text, leave=False, disable=None, file=sys.stderr)
+        bars[text].update(done - bars[text].n)
+
+    def close() -> None:
+        while bars:
+            bars.popitem()[1].close()
+
+    def show(event: Event) -> None:
+        if isinstance(event, Prepared):
+            return bar(event.total, "decoding", event.done)
+        if isinstance(event, Stepped):
+            return bar(event.steps, f"epoch {event.epoch}", event.step)
+        close()
+        if isinstance(event, Started):
+            print(f"{event.train_clips} clips train, {event.validation_clips} validate; {event.device}, "
+                  f"{event.precision}; weights {event.weights}", file=sys.stderr)  # fmt: skip
+        elif isinstance(event, EpochEnded):
+            print(f"epoch {event.epoch}: loss {event.train_loss:.3f}, validation loss {event.validation_loss:.3f}, "
+                  f"accuracy {event.validation_accuracy:.1%}{' (best)' if event.best else ''}, "
+                  f"{event.seconds:.1f} s", file=sys.stderr)  # fmt: skip
+        elif isinstance(event, Noticed):
+            print(event.message, file=sys.stderr)
+        elif isinstance(event, Ended):
+            print(f"ended by {event.reason}; best epoch {event.best_epoch}, accuracy {event.best_accuracy:.1%}",
+                  file=sys.stderr)  # fmt: skip
+        return None
+
+    return show
+
+
+def evaluate(given: argparse.Namespace) -> int:
+    """Score a model on labelled clips."""
+    from har_core import dataset, evaluation
+    from har_core.prediction import Predictor
+
+    predictor = Predictor(model_folder(given.model))
+    with _progress("reading") as report:
+        source = dataset.read(given.data, progress=report)
+    clips = evaluation.select(source, predictor.card, given.split)
+    with _progress("clips") as report:
+        known = evaluation.remarks(source, predictor.card, given.split)
+        scores = evaluation.evaluate(predictor, source, clips, notes=known, progress=report)
+    for note in scores.notes:
+        print(f"har_core: note: {note}", file=sys.stderr)
+    dumb: dict[str, float] = {}
+    if given.baselines:
+        with _progress("baselines") as report:
+            dumb = evaluation.baselines(predictor, source, scores, progress=report)
+    if given.json:
+        _print(scores.to_json() | ({"baselines": dumb} if given.baselines else {}))
+        return 0
+    low, high = scores.interval
+    print(f"accuracy {scores.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}), macro F1 {scores.macro_f1:.3f}")
+    print(scores.per_class().round(3).to_string(index=False))
+    for name, accuracy in dumb.items():
+        print(f"baseline {name}: {accuracy:.1%}")
+    for clip, reason in scores.skipped:
+        print(f"skipped {clip}: {reason}")
+    return 0
+
+
+def predict(given: argparse.Namespace) -> int:
+    """Name the action of clips; 1 where one of them cannot be read."""
+    from har_core.evaluation import as_json
+    from har_core.headless import person
+    from har_core.prediction import Predictor
+
+    if given.top < 1:
+        raise ConfigError(f"--top must be at least 1, but is {given.top}.")
+    predictor = Predictor(model_folder(given.model), detector=_detector(given.detector))
+    if given.people and predictor.detector is None:
+        raise CheckpointError(f"--people needs a detector. {_FETCH}")
+    if predictor.note:
+        print(f"har_core: note: {predictor.note}", file=sys.stderr)
+    answers: list[dict[str, Any]] = []
+    with _progress("clips") as report:
+        for done, clip in enumerate(given.clips, 1):
+            try:
+                seen = predictor.examine(clip)
+                top = as_json(seen.prediction, given.top)
+                answer: dict[str, Any] = {"clip": str(clip), "seconds": seen.properties.seconds, "top": top}
+                if given.people:
+                    answer["people"] = [person(seen, given.top) for seen in predictor.everybody(clip)]
+                answers.append(answer)
+            except HarError as error:
+                answers.append({"clip": str(clip), "error": str(error)})
+            report(done, len(given.clips))
+    if given.json:
+        _print(answers)
+    failed = [answer for answer in answers if "error" in answer]
+    for answer in answers if not given.json else ():
+        for place in answer.get("top", ()):
+            print(f"{answer['clip']}\t{place['probability']:.3f}\t{' '.join(place['action'].split())}")
+    if len(failed) == 1:
+        print(f"har_core: {failed[0]['error']}", file=sys.stderr)
+    elif failed:
+        each = "" if given.json else " " + " ".join(answer["error"] for answer in failed)
+        print(f"har_core: {len(failed)} of {len(answers)} clips could not be predicted.{each}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+_FETCH = "List and fetch them with `python -m har_core weights`."
+
+
+def _detector(choice: str) -> "Detector | None":
+    """The detector asked for by name; None leaves "auto" to whoever needs it."""
+    from har_core import detection
+
+    return None if choice == "auto" else detection.load(choice)
+
+
+def live(given: argparse.Namespace) -> int:
+    """Watch a source to its end."""
+    names = [field.name for field in dataclasses.fields(LiveConfig)]
+    config = LiveConfig.from_json({name: v for name in names if (v := getattr(given, name)) is not None})
+    if not given.seconds > 0:
+        raise ConfigError(f"--seconds must be above 0, but is {given.seconds:g}.")
+
+    from har_core import detection, headless
+    from har_core.engine import Engine
+    from har_core.live import LiveRecognizer
+
+    engine = Engine(model_folder(given.model))
+    detector = detection.load(config.detector, config) if config.view != "frame" else None
+    if detector is None and config.view == "person":
+        raise CheckpointError(f"--view person needs a detector. {_FETCH}")
+    is_file = headless.is_file(given.source)
+    recognizer = LiveRecognizer(engine, detector, config, threaded=given.realtime or not is_file, remember=True)
+    if detector is None and config.view == "auto":
+        print(f"har_core: note: there is no detector, so the whole picture is looked at. {_FETCH}", file=sys.stderr)
+    try:
+        with _progress("frames", unit="frame") as report:
+            told = headless.run(
+                given.source, recognizer, realtime=given.realtime, out=given.out, seconds=given.seconds,
+                loop=given.loop, top=config.top, report=lambda _, number: report(number, 0),
+            )  # fmt: skip
+    finally:
+        recognizer.close()
+    if given.json:
+        _print(told)
+        return 0
+    print(f"{told['frames']} frames, {told['fps']:.1f} a second, {told['dropped']} dropped, "
+          f"latency {told['latency_ms']['p50']:.0f} ms (95 %: {told['latency_ms']['p95']:.0f} ms)")  # fmt: skip
+    people: list[dict[str, Any]] = told["people"]
+    for who in people:
+        name = "whole picture" if who["id"] is None else f"person {who['id']}"
+        for part in who["timeline"]:
+            action = " ".join(part["action"].split())
+            print(f"{name}\t{part['start']:.1f}-{part['stop']:.1f} s\t{part['probability']:.3f}\t{action}")
+    if told["trouble"]:
+        print(f"har_core: {told['trouble']}", file=sys.stderr)
+    return 0
+
+
+def list_runs(given: argparse.Namespace) -> int:
+    """List the runs, or stop or resume one."""
+    root = workspace() / "runs"
+    for name in filter(None, (given.stop, given.resume)):
+        if name not in [run.name for run in runs.all_runs(root)]:
+            raise RunError(f"There is no run {name!r}. List them with `python -m har_core runs`.")
+    if given.stop:
+        runs.Run(root / given.stop).stop()
+    if given.resume:
+        runs.Run(root / given.resume).resume()
+    rows = []
+    for run in runs.all_runs(root):
+        events = run.events()
+        epochs = run.epochs(events)
+        best = max((e.validation_accuracy for e in epochs), default=None)
+        rows.append({"run": run.name, "status": run.status(events), "epochs": len(epochs), "best_accuracy": best})
+    if given.json:
+        _print(rows)
+    if not rows and not given.json:
+        print(f"There are no runs in {root}.", file=sys.stderr)
+    for row in rows if not given.json else ():
+        best_text = "" if row["best_accuracy"] is None else f"{row['best_accuracy']:.1%}"
+        print(f"{row['run']}\t{row['status']}\t{row['epochs']} epochs\t{best_text}")
+    return 0
+
+
+def make_example(given: argparse.Namespace) -> int:
+    """Render the example data set."""
+    from har_core import example
+
+    with _progress("clips") as report:
+        folder = example.make(given.folder, actors=given.actors, progress=report)
+    if given.json:
+        _print({"folder": str(folder), "actions": list(example.ACTIONS), "purpose": example.PURPOSE})
+    else:
+        print(f"{folder}: {', '.join(example.ACTIONS)}. {example.PURPOSE}")
+    return 0
+
+
+def list_weights(given: argparse.Namespace) -> int:
+    """List the weights that can be used here."""
+    known = weights.entries()
+    rows = [
+        {
+            "name": each.name, "kind": each.kind, "present": each.present, "bytes": each.bytes, "path": str(each.path),
+            "purpose": each.purpose, "licence": each.licence, "url": each.url, "sha256": each.sha256,
+        }
+        for each in known
+    ]  # fmt: skip
+    if given.json:
+        _print(rows)
+        return 0
+    for each in known:
+        there = "present" if each.present else "can be fetched" if each.url else "not in this copy"
+        size = f"{each.bytes / 1e6:.1f} MB" if each.bytes else "-"
+        print(f"{each.name}\t{there}\t{size}\t{each.purpose}")
+    return 0
+
+
+def fetch_weights(given: argparse.Namespace) -> int:
+    """Download weights by name."""
+    wanted = weights.entry(given.name)
+    with _progress(wanted.name, unit="B") as report:
+        path = weights.fetch(wanted, progress=report)
+    files = {file.name: weights.sha256(file) for file in ([path] if path.is_file() else sorted(path.iterdir()))}
+    if given.json:
+        _print({"name": wanted.name, "path": str(path), "sha256": files})
+        return 0
+    print(path)
+    for name, digest in files.items():
+        print(f"sha256 {digest}  {name}")
+    return 0
+
+
+def model_folder(path: Path) -> Path:
+    """The model in a folder: the folder itself, or its `best/` where a run is named."""
+    # By the run's config, not by what lies in best/: a better epoch may be taking its place at the moment.
+    return runs.Run(path).best if (path / "config.json").exists() else path
+
+
+@contextlib.contextmanager
+def _progress(what: str, *, unit: str = "it") -> Iterator[Callable[[int, int], None]]:
+    with tqdm(desc=what, leave=False, disable=None, file=sys.stderr, unit=unit, unit_scale=unit == "B") as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        yield report
+
+
+def _print(values: object) -> None:
+    print(json.dumps(values))

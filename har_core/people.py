@@ -1,0 +1,165 @@
+"""Who is where in a file: people detected and followed once, then kept.
+
+Training crops, per-person prediction and the pages ask the same; the live road does the same frame by frame.
+"""
+
+import contextlib
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from har_core import video
+from har_core.config import LiveConfig
+from har_core.detection import Detects
+from har_core.errors import VideoError
+from har_core.images import cut
+from har_core.tracking import Tracker
+from har_core.values import Rgb, Tracks
+
+EXPAND = LiveConfig().expand
+LONGEST_SIDE = 640
+"""px; people are looked for in a picture of at most this size, as cameras give it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class People:
+    """The people of one file, at the instants at which they were looked for.
+
+    `seconds` float64 `(D,)`, rising: those instants. One row for each person at each: `row` int64 `(R,)` the
+    index of its instant, `ids` int64 `(R,)`, `xyxy` float32 `(R, 4)` in shares of the picture's width and
+    height, `confidence` float32 `(R,)`, `velocity` float32 `(R, 4)`, shares a second. `length` is the file's, s.
+    """
+
+    length: float
+    seconds: NDArray[np.float64]
+    row: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    velocity: NDArray[np.float32]
+
+    @property
+    def tracks(self) -> tuple[int, ...]:
+        """The ids of everybody, rising."""
+        return tuple(np.unique(self.ids).tolist())
+
+    @property
+    def main(self) -> int | None:
+        """The person whom the clip is about: large, surely seen and for long; None where there is nobody."""
+        if not len(self.ids):
+            return None
+        size = np.sqrt(np.prod(np.clip(self.xyxy[:, 2:] - self.xyxy[:, :2], 0, None), axis=1)) * self.confidence
+        weights = np.bincount(self.ids, weights=size)
+        return int(np.argmax(weights))
+
+    def span(self, track: int) -> tuple[float, float]:
+        """From when to when a person was seen, `[start, stop)` seconds."""
+        mine = self.row[self.ids == track]
+        step = float(np.median(np.diff(self.seconds))) if len(self.seconds) > 1 else self.length
+        return float(self.seconds[mine[0]]), min(self.length, float(self.seconds[mine[-1]]) + step)
+
+    def at(self, seconds: float, size_wh: tuple[int, int]) -> Tracks:
+        """Everybody in view at an instant, in px of a picture of that size."""
+        scale = np.array([*size_wh, *size_wh], np.float32)
+        which = self.row == np.searchsorted(self.seconds, seconds + 1e-6, side="right") - 1
+        return Tracks(
+            float(self.seconds[self.row[which][0]]) if which.any() else seconds,
+            self.xyxy[which] * scale, self.confidence[which], self.ids[which], self.velocity[which] * scale,
+        ).at(seconds)  # fmt: skip
+
+    def box(self, track: int, seconds: float, size_wh: tuple[int, int]) -> NDArray[np.float32]:
+        """Where a person is at any instant, px `(4,)`; where not in view, where the person was nearest in time."""
+        mine = np.flatnonzero(self.ids == track)
+        when = self.seconds[self.row[mine]]
+        behind = int(np.searchsorted(when, seconds + 1e-6, side="right")) - 1
+        if behind + 1 < len(mine) and (behind < 0 or when[behind + 1] - seconds < seconds - when[behind]):
+            # Nearer to the next look: between two looks of one step the last one holds, as it does live.
+            step = float(np.median(np.diff(self.seconds)))
+            behind += behind < 0 or when[behind + 1] - when[behind] > 1.5 * step
+        index = mine[behind]
+        ahead = float(np.clip(seconds - self.seconds[self.row[index]], 0, 0.2))
+        scale = np.array([*size_wh, *size_wh], np.float32)
+        box: NDArray[np.float32] = (self.xyxy[index] + self.velocity[index] * np.float32(ahead)) * scale
+        return box
+
+
+def follow(path: Path, detector: Detects, config: LiveConfig | None = None, *, cache: Path | None = None) -> People:
+    """Detect and follow everybody in a file; done once where there is a `cache` folder.
+
+    Raises:
+        VideoError: the file cannot be decoded.
+    """
+    config = config or LiveConfig()
+    kept = cache / f"{_key(path, detector.name, config)}.npz" if cache else None
+    if kept is not None:
+        with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(kept) as file:
+            return People(float(file["length"]), *(file[name] for name in _FIELDS))
+    properties = video.probe(path)
+    rate = max(0.1, properties.frames_per_second)
+    step = max(1, round(rate / config.detections_per_second)) / rate
+    # Half a frame in: rounding must not decide which frame it is.
+    at = np.arange(0, max(properties.seconds, 1e-3), step) + 0.5 / rate
+    found = _followed(properties.seconds, at, path, detector, config)
+    if kept is not None:
+        _keep(kept, found)
+    return found
+
+
+def looks(frames: Iterable[tuple[float, Rgb]], people: People | None, track: int | None) -> Iterator[tuple[float, Rgb]]:
+    """The pictures around one person, in place of the whole ones; these where there is nobody."""
+    for seconds, rgb in frames:
+        if people is None or track is None:
+            yield seconds, rgb
+        else:
+            yield seconds, cut(rgb, people.box(track, seconds, (rgb.shape[1], rgb.shape[0])), expand=EXPAND)
+
+
+_FIELDS = ("seconds", "row", "ids", "xyxy", "confidence", "velocity")
+
+
+def _followed(length: float, at: NDArray[np.float64], path: Path, detector: Detects, config: LiveConfig) -> People:
+    tracker = Tracker(config)
+    every: list[Tracks] = []
+    for seconds, rgb in video.read(path, at, longest_side=LONGEST_SIDE):
+        tracks = tracker.update(detector.detect(rgb), seconds)
+        scale = np.array([rgb.shape[1], rgb.shape[0]] * 2, np.float32)
+        every.append(Tracks(seconds, tracks.xyxy / scale, tracks.confidence, tracks.ids, tracks.velocity / scale))
+    return People(
+        length,
+        np.array([t.seconds for t in every]) - at[0],
+        np.repeat(np.arange(len(every)), [len(t) for t in every]),
+        _joined((t.ids for t in every), np.int64, ()),
+        _joined((t.xyxy for t in every), np.float32, (4,)),
+        _joined((t.confidence for t in every), np.float32, ()),
+        _joined((t.velocity for t in every), np.float32, (4,)),
+    )
+
+
+def _joined(parts: Iterable[NDArray[np.generic]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray:  # type: ignore[type-arg]
+    return np.concatenate([np.empty((0, *shape), dtype), *parts]).astype(dtype)
+
+
+def _key(path: Path, detector: str, config: LiveConfig) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error.strerror}.") from None
+    settings = (config.confidence, config.iou, config.keep, config.detections_per_second, config.detector_size,
+                config.most_people)  # fmt: skip
+    what = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{detector}|{settings}"
+    return hashlib.sha256(what.encode(errors="replace")).hexdigest()[:32]
+
+
+def _keep(file: Path, people: People) -> None:
+    # A full disk costs looking again, no more.
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz.part", delete=False) as part:
+            np.savez(part, length=people.length, **{name: getattr(people, name) for name in _FIELDS})
+        Path(part.name).replace(file)
