@@ -23,6 +23,7 @@ Embeddings = NDArray[np.float32]
 Subject = int | None
 """A person's id, or None for the whole picture."""
 _NEARLY = 1e-6
+"""Seconds within which two instants are one, as in reading files."""
 _TORN = 1.0
 """Seconds without a look at somebody after which the window begins anew: a still in its place would be a lie."""
 _UNSURE_SLACK = 0.05
@@ -31,12 +32,22 @@ _UNSURE_SLACK = 0.05
 
 def tick(seconds: float, spec: ClipSpec) -> int:
     """The number of the last tick that is not after this instant of a stream."""
-    return math.floor(seconds * spec.frames_per_second + _NEARLY)
+    return math.floor((seconds + _NEARLY) * spec.frames_per_second)
+
+
+def first_tick(seconds: float, spec: ClipSpec) -> int:
+    """The number of the first tick that is not before this instant of a stream."""
+    return math.ceil((seconds - _NEARLY) * spec.frames_per_second)
 
 
 def wanted(frame: float, following: float, spec: ClipSpec) -> bool:
     """Whether the frame on display in `[frame, following)` is one that a window looks at: a tick lies there."""
-    return math.ceil(frame * spec.frames_per_second - _NEARLY) < following * spec.frames_per_second - _NEARLY
+    return first_tick(frame, spec) < first_tick(following, spec)
+
+
+def last_tick(frame: float, following: float, spec: ClipSpec) -> int:
+    """The last tick for which the frame on display in `[frame, following)` may stand: it may not for a torn stream."""
+    return first_tick(min(following, frame + _TORN + 1 / spec.frames_per_second), spec) - 1
 
 
 class Buffer:
@@ -54,7 +65,7 @@ class Buffer:
             self._seconds.clear()
             self._embeddings.clear()
         if not self._seconds:
-            self._first = math.ceil(seconds * self._spec.frames_per_second - _NEARLY)
+            self._first = first_tick(seconds, self._spec)
         self._seconds.append(seconds)
         self._embeddings.append(embedding)
         # One that is older than the window is on display at its beginning, hence the second look.
@@ -157,9 +168,9 @@ class Timeline:
 
     def add(self, track: Subject, reading: Reading, seconds: float) -> None:
         """What is shown of a person from `seconds` on, until the next reading or `end`."""
+        self.reach(track, seconds)
+        self.trim(seconds)
         running = self._open.get(track)
-        if running:
-            running.stop = max(running.stop, seconds)
         if reading.stage != "sure":
             self.end(track)
             return
@@ -168,17 +179,22 @@ class Timeline:
             running = self._open[track] = _Open(reading.action, seconds, seconds, 0.0, 0)
         running.total += reading.probability
         running.number += 1
+
+    def reach(self, track: Subject, seconds: float) -> None:
+        """What is shown of a person now was shown until `seconds` at least."""
+        running = self._open.get(track)
+        if running:
+            running.stop = max(running.stop, seconds)
+
+    def trim(self, seconds: float) -> None:
+        """Forget what ended more than `keep_seconds` before this instant."""
         while self._closed and self._closed[0].stop < seconds - self.keep_seconds:
             self._closed.popleft()
 
-    def end(self, track: Subject, seconds: float | None = None) -> None:
+    def end(self, track: Subject) -> None:
         """This person is gone, or nothing is shown of them any more."""
         running = self._open.pop(track, None)
-        if running is None:
-            return
-        if seconds is not None:
-            running.stop = max(running.stop, seconds)
-        if running.stop > running.start:
+        if running and running.stop > running.start:
             self._closed.append(running.segment(track))
 
     def segments(self) -> list[Segment]:
@@ -223,21 +239,29 @@ class Watch:
         spec = self.card.clip
         for subject, embedding in looks.items():
             self._buffers.setdefault(subject, Buffer(spec)).add(seconds, embedding)
-        predictions = self.classify([self._buffers[subject].window(last) for subject in looks])
-        for subject, prediction in zip(looks, predictions, strict=True):
+        # A slow camera shows one frame at several ticks: `seen` needs the window that ends at each of them.
+        ticks = range(min(last, first_tick(seconds, spec)) if self.remember else last, last + 1)
+        predictions = iter(self.classify([self._buffers[subject].window(t) for subject in looks for t in ticks]))
+        for subject in looks:
+            each = [(number, next(predictions)) for number in ticks]
+            prediction = each[-1][1]
             label = self._labels.setdefault(subject, Label(spec, self.config))
             reading = label.update(prediction, seconds, covered=self._buffers[subject].covered(last))
             self.timeline.add(subject, reading, seconds)
             if self.remember:
-                self._ticks.setdefault(subject, []).append((last, prediction))
+                self._ticks.setdefault(subject, []).extend(each)
         for gone in set(self._buffers) - set(kept):
-            del self._buffers[gone], self._labels[gone]
+            del self._buffers[gone]
+            self._labels.pop(gone, None)  # there is none yet where classifying failed
             self.timeline.end(gone)
+        self.timeline.trim(seconds)
         self.readings = {subject: label.reading for subject, label in self._labels.items()}
         return self.readings
 
     def seen(self) -> list[Seen]:
         """Everybody, by id, over the whole source; needs `remember`."""
+        for subject in self._ticks:
+            self.timeline.reach(subject, self.span[subject][1])
         segments, found = self.timeline.segments(), []
         for subject, ticks in sorted(self._ticks.items(), key=lambda item: item[0] or 0):
             start, stop = self.span[subject]

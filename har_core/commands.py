@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -241,12 +241,21 @@ def predict(given: argparse.Namespace) -> int:
     for answer in answers if not given.json else ():
         for place in answer.get("top", ()):
             print(f"{answer['clip']}\t{place['probability']:.3f}\t{' '.join(place['action'].split())}")
+        _print_people(answer.get("people", ()))
     if len(failed) == 1:
         print(f"har_core: {failed[0]['error']}", file=sys.stderr)
     elif failed:
         each = "" if given.json else " " + " ".join(answer["error"] for answer in failed)
         print(f"har_core: {len(failed)} of {len(answers)} clips could not be predicted.{each}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _print_people(people: Iterable[dict[str, Any]]) -> None:
+    for who in people:
+        name = "whole picture" if who["id"] is None else f"person {who['id']}"
+        for part in who["timeline"]:
+            action = " ".join(part["action"].split())
+            print(f"{name}\t{part['start']:.1f}-{part['stop']:.1f} s\t{part['probability']:.3f}\t{action}")
 
 
 _FETCH = "List and fetch them with `python -m har_core weights`."
@@ -291,12 +300,7 @@ def live(given: argparse.Namespace) -> int:
         return 0
     print(f"{told['frames']} frames, {told['fps']:.1f} a second, {told['dropped']} dropped, "
           f"latency {told['latency_ms']['p50']:.0f} ms (95 %: {told['latency_ms']['p95']:.0f} ms)")  # fmt: skip
-    people: list[dict[str, Any]] = told["people"]
-    for who in people:
-        name = "whole picture" if who["id"] is None else f"person {who['id']}"
-        for part in who["timeline"]:
-            action = " ".join(part["action"].split())
-            print(f"{name}\t{part['start']:.1f}-{part['stop']:.1f} s\t{part['probability']:.3f}\t{action}")
+    _print_people(told["people"])
     if told["trouble"]:
         print(f"har_core: {told['trouble']}", file=sys.stderr)
     return 0

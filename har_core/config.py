@@ -190,9 +190,9 @@ class LiveConfig(Config):
     `detector` is "auto", "none" or weights by name or path. `view` "auto" looks at people where there is a
     detector and the model knows people, else at the whole picture. A box needs `confidence` to become a person;
     of two boxes that overlap by more than `iou` the less sure one goes. `detector_size` px is the side of the
-    picture that detectors are prepared for. People are looked for in every `detect_every`-th frame, at most
-    `detections_per_second` times a second in a file, and are kept for `keep` detections in which they are not
-    found. A crop is the box made larger by `expand`.
+    picture that detectors are prepared for. People are looked for in every `detect_every`-th frame of a camera
+    with 30 frames a second, as often with others and in files, and are kept for `keep` detections in which they
+    are not found. A crop is the box made larger by `expand`.
 
     The first label comes after `least_seconds` (or a whole window, if that is shorter); probabilities are
     averaged over about `smoothing_seconds`; another action takes over when it leads by `hysteresis`.
@@ -205,7 +205,6 @@ class LiveConfig(Config):
     iou: float = 0.6
     detector_size: int = 416
     detect_every: int = 2
-    detections_per_second: float = 10.0
     keep: int = 8
     expand: float = 0.3
     most_people: int = 20
@@ -218,8 +217,13 @@ class LiveConfig(Config):
     def __post_init__(self) -> None:
         for name, low, high in (
             ("confidence", 0.05, 0.95), ("iou", 0.1, 0.95), ("detector_size", 96, 1280), ("detect_every", 1, 30),
-            ("detections_per_second", 0.5, 60), ("keep", 1, 100), ("expand", 0, 2), ("most_people", 1, 100),
+            ("keep", 1, 100), ("expand", 0, 2), ("most_people", 1, 100),
             ("least_seconds", 0.1, 60), ("smoothing_seconds", 0, 10), ("hysteresis", 0, 0.9), ("budget_ms", 1, 1000),
             ("top", 1, 20),
         ):  # fmt: skip
             _within(self, name, low, high)
+
+    @property
+    def detection_seconds(self) -> float:
+        """At the first frame that comes so long after the last look for people, they are looked for again."""
+        return (self.detect_every - 0.25) / 30

@@ -26,7 +26,8 @@ _UNSURE = 0.1
 class Detects(Protocol):
     """What finds people."""
 
-    name: str
+    identity: str
+    """Changes when it may find other people in the same picture."""
 
     def detect(self, rgb: Rgb) -> Detections:
         """The people in a picture, uint8 `(H, W, 3)`."""
@@ -50,6 +51,8 @@ class Detector:
         from ultralytics.nn.autobackend import AutoBackend
 
         self.name = path.name.removesuffix("_openvino_model").removesuffix(".pt")
+        kept = max(path.rglob("*"), key=lambda p: p.stat().st_size) if path.is_dir() else path
+        self.identity = f"{self.name} {kept.stat().st_size} {kept.stat().st_mtime_ns}"
         self._config = config
         self._lock = threading.Lock()  # its inference request is one
         fast = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else ""

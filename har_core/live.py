@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from har_core.buffers import Subject, Timeline, Watch, wanted
+from har_core.buffers import Subject, Timeline, Watch, last_tick, wanted
 from har_core.config import LiveConfig
 from har_core.detection import Detects
 from har_core.drawing import draw
@@ -161,8 +161,10 @@ class LiveRecognizer:
     def flush(self) -> None:
         """The stream has ended: look at its last frame too, and wait for the worker."""
         if self._previous is not None:
-            # It was on display until the next would have come.
-            self._look(self._previous, self._previous.seconds + self._interval)
+            try:  # it was on display until the next would have come
+                self._look(self._previous, self._previous.seconds + self._interval)
+            except Exception as error:
+                self._fail("picture", error)
             self._previous = None
         with self._change:
             self._change.wait_for(lambda: self._closed or not (self._slot or self._busy), timeout=30)
@@ -177,7 +179,6 @@ class LiveRecognizer:
         self._last_tracks = Tracks.none()
         self._number = self._frames_since = 0
         self._interval = 1 / 30
-        self._turn: dict[Subject, float] = {}
         self._open(engine)
 
     def _open(self, engine: Engine) -> None:
@@ -186,6 +187,7 @@ class LiveRecognizer:
             self._watch = Watch(engine.card, engine.classify, self.config, self._remember, Timeline(keep))
             self._watched = engine
             self._slot = None
+            self._turn: dict[Subject, float] = {}  # when the worker last took a look at whom
 
     def _process(self, rgb: Rgb, seconds: float) -> Rgb:
         if self._renew or (self._origin is not None and seconds - self._origin < self._view.seconds - 1):
@@ -209,7 +211,9 @@ class LiveRecognizer:
     def _follow(self, rgb: Rgb, now: float) -> None:
         """Find out who is where, and look at the frame before if a window wants it."""
         people = self.mode == "person"
-        if people and self._number % self.config.detect_every == 0:
+        turned = self._previous is not None and self._previous.rgb.shape != rgb.shape
+        due = self._number == 0 or now - self._last_tracks.seconds >= self.config.detection_seconds - 1e-6
+        if people and (turned or due):
             begun = time.monotonic()
             self._last_tracks = self._track(rgb, now)
             self._meter.stage("detect", begun)
@@ -249,7 +253,9 @@ class LiveRecognizer:
             if pictures
             else np.empty((0, spec.size, spec.size, 3), np.uint8)
         )
-        last = int(np.ceil(following * spec.frames_per_second - 1e-6)) - 1
+        last = last_tick(frame.seconds, following, spec)
+        for subject in subjects:
+            watch.span.setdefault(subject, [frame.seconds, following])
         job = _Job(watch, self._watched, frame.seconds, last, subjects, crops, kept)
         self._frames_since = 0
         if self._worker is None:
@@ -263,10 +269,11 @@ class LiveRecognizer:
         """Which people the encoder has time for: those whose last look is the longest ago."""
         everybody = np.arange(len(frame.tracks))
         affordable = max(1, int(self.config.budget_ms * max(1, self._frames_since) / self._meter.encode_ms))
-        ids = frame.tracks.ids.tolist()
+        with self._change:
+            self._turn = {i: self._turn.get(i, -1.0) for i in frame.tracks.ids.tolist()}
+            turns = list(self._turn.values())
         if len(everybody) > affordable and self._worker is not None:
-            everybody = np.argsort([self._turn.get(i, -1.0) for i in ids], kind="stable")[:affordable]
-        self._turn = {i: self._turn.get(i, -1.0) for i in ids} | {ids[k]: frame.seconds for k in everybody}
+            everybody = np.argsort(turns, kind="stable")[:affordable]
         return everybody
 
     def _work(self) -> None:
@@ -278,6 +285,9 @@ class LiveRecognizer:
                 if self._closed:
                     return
                 job, self._slot, self._busy = self._slot, None, True
+                if job is not None and job.watch is self._watch:
+                    # Not when it was put there: who waits in a job that a newer one replaced has had no turn.
+                    self._turn.update(dict.fromkeys(job.subjects, job.seconds))
             try:
                 if job is not None and job.watch is self._watch:
                     self._classify(job)

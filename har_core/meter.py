@@ -51,8 +51,9 @@ class Meter:
         if not fresh and now - self._made < 0.5:
             return self._numbers
         self._made = now
-        recent = [t for t in self._done if now - t < 3]
-        lost = sum(number for t, number in self._drops if now - t < 3)
+        # Copied in one step: another thread may append meanwhile.
+        recent = [t for t in tuple(self._done) if now - t < 3]
+        lost = sum(number for t, number in tuple(self._drops) if now - t < 3)
         seconds = max(1e-3, now - recent[0]) if len(recent) > 1 else 3.0
         stages = {name: _percentiles(values) for name, values in self._stages.items() if values}
         self._numbers = Numbers(

@@ -5,6 +5,7 @@ Training crops, per-person prediction and the pages ask the same; the live road 
 
 import contextlib
 import hashlib
+import math
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -96,13 +97,13 @@ def follow(path: Path, detector: Detects, config: LiveConfig | None = None, *, c
         VideoError: the file cannot be decoded.
     """
     config = config or LiveConfig()
-    kept = cache / f"{_key(path, detector.name, config)}.npz" if cache else None
+    kept = cache / f"{_key(path, detector.identity, config)}.npz" if cache else None
     if kept is not None:
         with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(kept) as file:
             return People(float(file["length"]), *(file[name] for name in _FIELDS))
     properties = video.probe(path)
     rate = max(0.1, properties.frames_per_second)
-    step = max(1, round(rate / config.detections_per_second)) / rate
+    step = max(1, math.ceil(rate * config.detection_seconds - 1e-6)) / rate
     # Half a frame in: rounding must not decide which frame it is.
     at = np.arange(0, max(properties.seconds, 1e-3), step) + 0.5 / rate
     found = _followed(properties.seconds, at, path, detector, config)
@@ -150,7 +151,7 @@ def _key(path: Path, detector: str, config: LiveConfig) -> str:
         status = path.stat()
     except OSError as error:
         raise VideoError(f"{path} cannot be read: {error.strerror}.") from None
-    settings = (config.confidence, config.iou, config.keep, config.detections_per_second, config.detector_size,
+    settings = (config.confidence, config.iou, config.keep, config.detect_every, config.detector_size,
                 config.most_people)  # fmt: skip
     what = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{detector}|{settings}"
     return hashlib.sha256(what.encode(errors="replace")).hexdigest()[:32]

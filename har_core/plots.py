@@ -13,11 +13,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from har_core.events import EpochEnded
-from har_core.values import Prediction, Split
+from har_core.values import Prediction, Segment, Split
 
 PARTS = {"train": "#0891b2", "validation": "#ea580c", "test": "#8b5cf6"}
 """The colour of each part of a split, the same in every figure."""
 _ACCENT, _MUTED, _TRUE = "#ea580c", "#a8a29e", "#0891b2"
+_SERIES = (_ACCENT, _TRUE, "#8b5cf6", "#16a34a", "#db2777", _MUTED)
 _CLEAR = "rgba(0,0,0,0)"
 _FAINT = "rgba(128,128,128,0.12)"
 _MOST_LABELLED = 25
@@ -124,20 +125,41 @@ def over_time(windows: Sequence[tuple[float, float, Prediction]], k: int) -> go.
     figure = _figure(height=240)
     mean = np.mean([prediction.probabilities for _, _, prediction in windows], axis=0)
     order = np.argsort(-mean, kind="stable")[:k]
-    colours = [_ACCENT, _TRUE, "#8b5cf6", "#16a34a", "#db2777", _MUTED]
     for place, index in enumerate(order.tolist()):
         figure.add_scatter(
             x=[(start + stop) / 2 for start, stop, _ in windows],
             y=[float(prediction.probabilities[index]) for _, _, prediction in windows],
             name=_label(windows[0][2].classes[index]),
             mode="lines+markers",
-            line_color=colours[min(place, len(colours) - 1)],
+            line_color=_SERIES[min(place, len(_SERIES) - 1)],
             customdata=[f"{start:.1f} to {stop:.1f} s" for start, stop, _ in windows],
             hovertemplate="%{y:.1%} (%{customdata})",
         )
     figure.update_layout(hovermode="x unified")
     figure.update_xaxes(title="middle of the window, seconds")
     figure.update_yaxes(range=[-0.02, 1.04], tickformat=".0%")
+    return figure
+
+
+def timeline(segments: Sequence[Segment], seconds: float) -> go.Figure:
+    """Who did what and when: a lane for each person, a bar for each segment, darker where it is surer."""
+    lanes = sorted({s.track for s in segments}, key=lambda track: -(track or 0))
+    figure = _figure(height=90 + 40 * len(lanes))
+    actions = sorted({s.action for s in segments})
+    for number, action in enumerate(actions):
+        mine = [s for s in segments if s.action == action]
+        figure.add_bar(
+            y=["the picture" if s.track is None else f"#{s.track}" for s in mine],
+            x=[s.stop - s.start for s in mine], base=[s.start for s in mine], name=_label(action), orientation="h",
+            marker={"color": _SERIES[number % len(_SERIES)], "opacity": [0.4 + 0.6 * s.score for s in mine]},
+            customdata=[[s.start, s.stop, s.score] for s in mine],
+            hovertemplate=_label(action) + " %{customdata[2]:.0%}<br>%{customdata[0]:.1f} to %{customdata[1]:.1f} s"
+            "<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(barmode="overlay", bargap=0.3)
+    figure.update_xaxes(title="seconds", range=[0, seconds])
+    figure.update_yaxes(type="category", categoryorder="array",
+                        categoryarray=["the picture" if t is None else f"#{t}" for t in lanes])  # fmt: skip
     return figure
 
 

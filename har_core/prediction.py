@@ -127,6 +127,22 @@ class Predictor:
                 watch.see(seconds, tick(seconds, spec), looked, people.tracks)
         return watch.seen()
 
+    def portraits(self, path: Path) -> dict[int, bytes]:
+        """A picture of each person, JPEG, from the middle of when they were seen.
+
+        Raises:
+            VideoError: the file cannot be decoded.
+        """
+        people = self.follow(path)
+        if people is None:
+            return {}
+        middle = sorted((sum(people.span(track)) / 2, track) for track in people.tracks)
+        frames = video.read(path, [seconds for seconds, _ in middle])
+        return {
+            track: jpeg(shrink(next(looks([frame], people, track))[1], THUMBNAIL))
+            for frame, (_, track) in zip(frames, middle, strict=True)
+        }
+
     def examine(self, path: Path, *, thumbnails: int = 0, shuffle: int | None = None, single: bool = False) -> Examined:
         """The prediction with its windows and, if asked for, thumbnails of what was looked at.
 

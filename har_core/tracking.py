@@ -12,6 +12,9 @@ from har_core.values import Detections, Tracks
 _DAMPED = 0.5
 """The share of the filter's velocity that is believed: people stop more often than boxes predict."""
 
+_EXPECTED = 2
+"""Detections in which somebody may be missed and still be shown where expected: else boxes would blink."""
+
 
 class Tracker:
     """Gives detections an identity. One for each stream; not for several threads.
@@ -47,8 +50,10 @@ class Tracker:
         """Who is where, from what was found in the picture of this instant; `seconds` must rise."""
         step = 1.0 if self._seconds is None else max(1e-3, seconds - self._seconds)
         self._seconds = seconds
-        self._tracker.update(_Boxes(detections.xyxy, detections.confidence))
-        followed = [track for track in self._tracker.tracked_stracks if track.is_activated and _finite(track)]
+        real = np.isfinite(detections.xyxy).all(axis=1)  # one infinite side would spoil a filter for good
+        self._tracker.update(_Boxes(detections.xyxy[real], detections.confidence[real]))
+        lost = [t for t in self._tracker.lost_stracks if self._tracker.frame_id - t.end_frame <= _EXPECTED]
+        followed = [t for t in (*self._tracker.tracked_stracks, *lost) if t.is_activated and _finite(t)]
         alive = {t.track_id for t in (*self._tracker.tracked_stracks, *self._tracker.lost_stracks)}
         # ByteTrack numbers also what is seen but once; people are numbered when they are sure.
         self._ids = {raw: own for raw, own in self._ids.items() if raw in alive}

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from har_core.dataset import EXTENSIONS
-from har_core.ui.answers import downloads, show_answer
+from har_core.ui.answers import downloads, show_answer, show_people
 from har_core.ui.choose import choose_model
 from har_core.ui.frame import plain, title
 from har_core.ui.loaders import look_at, predictor
@@ -22,6 +22,8 @@ if not files:
 
 with st.container():  # a place for the spinner: without it, all below would be built anew when it has gone
     classes = len(predictor(model).card.classes)
+if predictor(model).note:
+    st.info(plain(predictor(model).note), icon=":material/info:")
 k = st.slider("How many actions to name (K)", 1, classes, min(5, classes), key=f"k of {classes}")
 
 with st.spinner("Looking at the clips"):
@@ -32,5 +34,6 @@ for sentence in failed.values():
 for number, (name, seen) in enumerate(answers.items()):
     with st.container(border=True):
         show_answer(name, paths[name], seen, k, key=str(number))
+        show_people(model, paths[name], seen.properties.seconds, k, key=str(number))
 if answers:
     downloads(answers, failed, k)

@@ -1,16 +1,19 @@
 """What the tests share: a workspace of their own, a few tiny clips and a network that has learned nothing."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
 import har_core  # noqa: F401  # sets the environment before anything heavy is imported
 from har_core.config import ClipSpec, NetworkConfig
-from har_core.values import Rgb
+from har_core.values import Detections, Rgb
 
 ACTIONS = ("blink", "rise", "slide")
 GROUPS = ("g01", "g02", "g03", "g04")
@@ -27,6 +30,18 @@ def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes the workspace of whoever runs it."""
     monkeypatch.setenv("HAR_WORKSPACE", str(tmp_path / "workspace"))
     return tmp_path / "workspace"
+
+
+@pytest.fixture(autouse=True)
+def no_dangling_signal_stack() -> None:
+    """OpenVINO gives the thread that compiles a model a stack for signals; where another thread drops the model last,
+    that stack is freed but stays set, and the next signal that a test sends to this process would end it."""
+
+    class Stack(ctypes.Structure):
+        _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).sigaltstack(ctypes.byref(Stack(None, 2, 0)), None)  # 2: SS_DISABLE
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +120,38 @@ def tiny_model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
     split = {"train": paths[False], "validation": paths[True], "test": []}
     checkpoint.save(folder, network, checkpoint.Card(ACTIONS, SPEC, network.config, windows=2, split=split))
+    return folder
+
+
+class Bright:
+    """A detector that takes every bright patch for a person, on any machine: nothing learned, nothing random."""
+
+    identity = "bright"
+
+    def __init__(self) -> None:
+        self.looked = 0
+
+    def detect(self, rgb: Rgb) -> Detections:
+        self.looked += 1
+        if not rgb.size:
+            raise ValueError("no picture")  # OpenCV would crash
+        _, _, patches, _ = cv2.connectedComponentsWithStats((rgb.min(axis=2) > 200).astype(np.uint8))
+        found = [(x, y, x + w, y + h) for x, y, w, h, area in patches[1:].tolist() if area > 8]
+        return Detections(np.array(found, np.float32).reshape(-1, 4), np.full(len(found), 0.9, np.float32))
+
+
+@pytest.fixture
+def bright() -> Bright:
+    """Finds the bright squares of `film`."""
+    return Bright()
+
+
+@pytest.fixture(scope="session")
+def yolo() -> Path:
+    """Real detector weights beside the checkout; the test is skipped where they are absent."""
+    folder = SHARED.parent / "weights" / "yolo11n_int8_openvino_model"
+    if not folder.is_dir():
+        pytest.skip("the development weights of the detector are not beside the checkout")
     return folder
 
 

@@ -12,9 +12,12 @@ import streamlit as st
 from har_core import plots
 from har_core.ui.clips import play
 from har_core.ui.frame import chart, plain
+from har_core.ui.loaders import Model, everybody, predictor
 
 if TYPE_CHECKING:
     from har_core.prediction import Examined  # loads torch, which is here already when there is something to show
+
+_MOST_PEOPLE = 8
 
 
 def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None:
@@ -45,6 +48,36 @@ def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None
         windows = [(w.start, w.stop, w.prediction) for w in seen.windows]
         chart(plots.over_time(windows, min(k, 5)), f"time {key}", alt="Probabilities in each window of the clip")
         st.caption("The clip is looked at through several windows; the answer is their mean.")
+
+
+def show_people(model: Model, path: Path, seconds: float, k: int, key: str) -> None:
+    """What each person of a clip did, and when; only looked for when asked, because it takes a while."""
+    ready = predictor(model)
+    if ready.detector is None or not st.toggle(
+        "Name each person", "person" in ready.card.views, key=f"people {key}",
+        help="Finds and follows everybody in the clip, and asks the model about each.",
+    ):  # fmt: skip
+        return
+    if "person" not in ready.card.views:
+        st.caption("This model has learned from whole pictures: what it says of one person is a guess.")
+    with st.spinner("Looking for people"):
+        found, portraits = everybody(model, path)
+    if not found:
+        st.caption("Nobody was found in this clip.")
+        return
+    for who in found[:_MOST_PEOPLE]:
+        picture, what = st.columns([1, 5], vertical_alignment="center")
+        picture.image(portraits[who.track or 0], width=110, alt=f"Person {who.track}")
+        action, probability = who.prediction.top(1)[0]
+        named = f"perhaps {plain(action)}" if who.prediction.unsure else f"**{plain(action)}** :gray[{probability:.0%}]"
+        what.markdown(rf"**\#{who.track}** {named}")
+        rest = " · ".join(f"{plain(a)} {p:.0%}" for a, p in who.prediction.top(max(2, k))[1:])
+        what.caption(f"{who.start:.1f} to {who.stop:.1f} s · then {rest}")
+    if len(found) > _MOST_PEOPLE:
+        st.caption(f"and {len(found) - _MOST_PEOPLE} more")
+    segments = [segment for who in found[:_MOST_PEOPLE] for segment in who.segments]
+    if segments:
+        chart(plots.timeline(segments, seconds), f"who {key}", alt="What each person did over the time of the clip")
 
 
 def downloads(answers: dict[str, Examined], failed: dict[str, str], k: int) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from har_core.evaluation import Evaluation
     from har_core.prediction import Examined, Predictor
+    from har_core.values import Seen
 
 UPLOADS_BYTES = 4 * 2**30
 Report = Callable[[int, int], None]
@@ -170,6 +171,14 @@ def examined(model: Model, clip: Path) -> Examined:
     status = clip.stat()
     key = (model.folder, model.stamp, clip, status.st_size, status.st_mtime_ns)
     return shelf("predictions", 64).get(key, lambda: predictor(model).examine(clip, thumbnails=8))
+
+
+def everybody(model: Model, clip: Path) -> tuple[list[Seen], dict[int, bytes]]:
+    """Each person of a clip with what was done, and their pictures; computed once."""
+    status = clip.stat()
+    key = ("people", model.folder, model.stamp, clip, status.st_size, status.st_mtime_ns)
+    ready = predictor(model)
+    return shelf("people", 64).get(key, lambda: (ready.everybody(clip), ready.portraits(clip)))
 
 
 def look_at(model: Model, files: Sequence[UploadedFile]) -> tuple[dict[str, Examined], dict[str, str], dict[str, Path]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from har_core import weights
 from har_core.config import TrainConfig
 from har_core.dataset import Dataset
 from har_core.sampling import propose
@@ -16,6 +17,11 @@ _WEIGHTS = {
     "imagenet": "ImageNet (downloaded once)",
     "bundled": "Bundled backbone",
     "none": "Random numbers",
+}
+_VIEWS = {
+    "frame": "The whole picture",
+    "person": "The person whom a clip is about",
+    "both": "Both: good for Live, twice the work",
 }
 _POOLING = {"mean": "Mean over time", "last": "Last frame's state", "attention": "Attention"}
 _PRECISION = {"auto": "Whatever is faster here", "fp32": "32 bit", "bf16": "bfloat16"}
@@ -35,7 +41,7 @@ def train_settings(source: Dataset) -> tuple[TrainConfig, str]:
             "Epochs", 1, 10_000, _DEFAULT.epochs, key="epochs",
             help="At most this often is every clip seen. Training ends earlier when nothing improves.",
         )  # fmt: skip
-        weights = one.selectbox(
+        start = one.selectbox(
             "Starting weights", list(_WEIGHTS), format_func=_WEIGHTS.__getitem__, key="weights",
             help="What the ResNet18 that looks at single frames knows before it sees your clips.",
         )  # fmt: skip
@@ -43,19 +49,34 @@ def train_settings(source: Dataset) -> tuple[TrainConfig, str]:
             "Augmentation", 0.0, 2.0, 1.0, 0.25, key="strength",
             help="How much training clips are varied: 0 not at all, 1 as usual, 2 strongly. The fewer clips, the more.",
         )  # fmt: skip
-        flip = st.toggle("Mirror half of the clips", True, key="flip")
-        st.caption("Switch mirroring off where left and right are different actions, such as swiping left or right.")
+        flip = one.toggle(
+            "Mirror half of the clips", True, key="flip",
+            help="Switch it off where left and right are different actions, such as swiping left or right.",
+        )  # fmt: skip
+        view = _view(two)
     with st.expander("All settings", icon=":material/tune:"):
         clip = _clip(source)
-        network = _network(weights)
+        network = _network(start)
         learning = _learning()
         split = _split(source)
         machine = _machine()
     held = int(learning["freeze_epochs"])
-    if weights != "none" and epochs <= held:
+    if start != "none" and epochs <= held:
         st.caption(f"The backbone is held for the first {held} epochs: with {epochs}, only the LSTM and head learn.")
-    chosen = {"dataset": str(source.root), "epochs": epochs, "augment": {"strength": strength, "flip": flip}}
+    augment = {"strength": strength, "flip": flip}
+    chosen = {"dataset": str(source.root), "epochs": epochs, "augment": augment, "view": view}
     return TrainConfig.from_json(chosen | clip | network | learning | split | machine), name
+
+
+def _view(place: st.delta_generator.DeltaGenerator) -> str:
+    """What training looks at; people only where something can find them."""
+    there = weights.find_detector("auto") is not None
+    view = place.selectbox(
+        "Look at", list(_VIEWS) if there else ["frame"], format_func=_VIEWS.__getitem__, key="view",
+        help="Cut to the person, the background does not decide. People are looked for once in each clip."
+        if there else "To look at people, fetch a detector: on the Live page, under Weights.",
+    )  # fmt: skip
+    return str(view)
 
 
 def _row(heading: str) -> tuple[st.delta_generator.DeltaGenerator, ...]:
@@ -83,7 +104,7 @@ def _clip(source: Dataset) -> Chosen:
     return chosen | {"clip": spec}
 
 
-def _network(weights: str) -> Chosen:
+def _network(start: str) -> Chosen:
     default = _DEFAULT.network
     a, b, c = _row("Network")
     lstm_size = a.number_input("LSTM size", 8, 2048, default.lstm_size, 32, key="lstm size")
@@ -92,7 +113,7 @@ def _network(weights: str) -> Chosen:
     dropout = a.number_input("Dropout", 0.0, 0.95, default.dropout, 0.05, key="dropout")
     both = b.toggle("Read forwards and backwards", default.bidirectional, key="bidirectional")
     network = {
-        "weights": weights, "lstm_size": lstm_size, "lstm_layers": layers, "bidirectional": both, "pooling": pooling,
+        "weights": start, "lstm_size": lstm_size, "lstm_layers": layers, "bidirectional": both, "pooling": pooling,
         "dropout": dropout,
     }  # fmt: skip
     return {"network": network}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from har_core import __main__ as command_line
-from har_core import checkpoint, commands, example, runs, training, weights
+from har_core import checkpoint, commands, example, runs, training, video, weights
 from har_core.config import ClipSpec, TrainConfig
 from har_core.errors import CheckpointError
 from har_core.events import Ended, EpochEnded, Failed, Started, encode
@@ -80,7 +80,8 @@ def test_help_names_every_command(run: Run) -> None:
     [
         (), ("dance",), ("index",), ("predict", "--model", "m"), ("predict", "a.mp4"), ("train", "--epochs", "many"),
         ("train", "--pooling", "max"), ("evaluate", "--model", "m", "--data", "d", "--split", "some"),
-        ("runs", "--colour"), ("example",), ("weights", "fetch"), ("weights", "burn"),
+        ("runs", "--colour"), ("live", "--model", "m"), ("live", "a.mp4"),
+        ("live", "a", "--view", "both"), ("example",), ("weights", "fetch"), ("weights", "burn"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
@@ -106,18 +107,28 @@ def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
         (("runs", "--stop", "nobody"), "nobody"),
         (("runs", "--resume", "nobody"), "nobody"),
         (("weights", "fetch", "yolo99"), "yolo99"),
+        (("live", "a.mp4", "--model", "{tmp}"), "card"),
+        (("live", "a.mp4", "--model", "{tmp}", "--confidence", "2"), "confidence"),
+        (("live", "a.mp4", "--model", "{tmp}", "--seconds", "0"), "--seconds"),
+        (("live", "{tmp}/none.mp4", "--model", "{model}"), "none.mp4"),
+        (("live", "rtmp://127.0.0.1:9/x", "--model", "{model}"), "127.0.0.1"),
+        (("live", "{tmp}/none.mp4", "--model", "{model}", "--view", "person"), "--view person needs a detector"),
+        (("live", "{tmp}/none.mp4", "--model", "{model}", "--detector", "yolo11n"), "yolo11n"),
+        (("predict", "a.mp4", "--model", "{model}", "--people"), "--people needs a detector"),
+        (("predict", "a.mp4", "--model", "{model}", "--people", "--detector", "none"), "--people needs a detector"),
+        (("train", "--data", "{tiny}", "--view", "person"), "needs a detector"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("as_json", [False, True])
 def test_what_the_user_can_mend_is_1_and_one_sentence(
-    run: Run, arguments: tuple[str, ...], word: str, as_json: bool, tmp_path: Path
+    run: Run, arguments: tuple[str, ...], word: str, as_json: bool, tmp_path: Path, tiny: Path, tiny_model: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    told = [argument.format(tmp=tmp_path) for argument in arguments]
+    told = [argument.format(tmp=tmp_path, tiny=tiny, model=tiny_model) for argument in arguments]
     code, out, err = run(*told, *(["--json"] if as_json else []))
     assert code == 1 and not out
     assert word in err
-    one_sentence(err)
+    one_sentence("".join(line for line in err.splitlines(True) if not line.startswith("har_core: note: ")))
 
 
 def test_as_a_program(tmp_path: Path, tiny: Path) -> None:
@@ -193,6 +204,60 @@ def test_evaluate(run: Run, document: Callable[..., Any], tiny: Path, tiny_model
     assert len(full["clips"]) == 12
     code, out, _ = run("evaluate", "--model", tiny_model, "--data", tiny)
     assert code == 0 and "accuracy 100.0%" in out and "macro F1" in out
+
+
+# --- people and live streams --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def finder(monkeypatch: pytest.MonkeyPatch, bright: Any) -> Any:
+    """Every command finds people by the bright square."""
+    monkeypatch.setattr(
+        "har_core.detection.load", lambda choice="auto", config=None: None if choice == "none" else bright
+    )
+    return bright
+
+
+def test_predict_names_people(
+    run: Run, document: Callable[..., Any], finder: Any, tiny: Path, tiny_model: Path
+) -> None:
+    clip = tiny / "rise" / "v_rise_g04_c01.mp4"
+    (answer,) = document("predict", clip, "--model", tiny_model, "--people", "--top", "2")
+    assert set(answer) == {"clip", "seconds", "top", "people"}
+    (person,) = answer["people"]
+    assert set(person) == {"id", "seconds", "top", "timeline"} and person["id"] == 1 and len(person["top"]) == 2
+    assert person["seconds"][0] == 0 and 0 < person["seconds"][1] <= answer["seconds"]
+    assert "people" not in document("predict", clip, "--model", tiny_model)[0]
+    code, out, err = run("predict", clip, "--model", tiny_model, "--people", "--top", "1")
+    assert code == 0 and out.startswith(str(clip)) and not err
+
+
+def test_live_on_a_file(
+    run: Run, document: Callable[..., Any], finder: Any, tiny: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    clip, out = tiny / "rise" / "v_rise_g04_c01.mp4", tmp_path / "drawn.mp4"
+    told = document("live", clip, "--model", tiny_model, "--out", out)
+    assert set(told) == {"mode", "frames", "fps", "dropped", "milliseconds", "latency_ms", "people", "trouble"}
+    assert (told["mode"], told["frames"], told["trouble"]) == ("frame", 10, "")
+    assert told["people"][0]["id"] is None and len(told["people"][0]["top"]) == 3
+    exact = dict(Predictor(tiny_model).predict(clip).top(3))
+    for place in told["people"][0]["top"]:
+        assert place["probability"] == pytest.approx(exact[place["action"]], abs=1e-4)
+    assert video.probe(out).codec == "h264" and video.probe(out).seconds == pytest.approx(1.0, abs=0.11)
+    person = document("live", clip, "--model", tiny_model, "--view", "person", "--detect-every", "1", "--top", "1")
+    assert person["mode"] == "person" and [who["id"] for who in person["people"]] == [1]
+    assert len(person["people"][0]["top"]) == 1
+    assert document("live", clip, "--model", tiny_model, "--seconds", "0.45")["frames"] == 5
+    code, text, err = run("live", clip, "--model", tiny_model, "--least-seconds", "0.5")
+    assert code == 0 and not err and text.startswith("10 frames, ") and "whole picture\t" in text
+    assert text.rstrip().endswith("\trise")
+
+
+def test_live_without_a_detector_says_so(run: Run, tiny: Path, tiny_model: Path) -> None:
+    clip = tiny / "rise" / "v_rise_g04_c01.mp4"
+    code, out, err = run("live", clip, "--model", tiny_model, "--realtime", "--json")
+    assert code == 0 and json.loads(out)["mode"] == "frame" and err.startswith("har_core: note: there is no detector")
+    assert run("live", clip, "--model", tiny_model, "--view", "frame", "--json")[2] == ""
 
 
 # --- train and runs -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from har_core.config import AugmentConfig, ClipSpec, Config, NetworkConfig, TrainConfig
+from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import ConfigError
 
 clips = st.builds(
@@ -39,7 +39,17 @@ trainings = st.builds(
 )
 
 
-@given(clips | networks | trainings)
+lives = st.builds(
+    LiveConfig,
+    view=st.sampled_from(["auto", "frame", "person"]),
+    detector=st.text(),
+    confidence=st.floats(0.05, 0.95),
+    detect_every=st.integers(1, 30),
+    budget_ms=st.floats(1, 1000),
+)
+
+
+@given(clips | networks | trainings | lives)
 def test_json_keeps_a_config(config: Config) -> None:
     assert type(config).from_json(json.loads(json.dumps(config.to_json()))) == config
 
@@ -80,6 +90,14 @@ def test_defaults_fill_what_is_left_out() -> None:
         (NetworkConfig, {"lstm_layers": 5}, "lstm_layers"),
         (NetworkConfig, {"dropout": 1}, "dropout"),
         (AugmentConfig, {"strength": 2.1}, "strength"),
+        (TrainConfig, {"view": "people"}, "view"),
+        (LiveConfig, {"view": "both"}, "view"),
+        (LiveConfig, {"detect_every": 0}, "detect_every must lie between 1 and 30"),
+        (LiveConfig, {"detect_every": 1.5}, "detect_every must be int"),
+        (LiveConfig, {"confidence": 0}, "confidence"),
+        (LiveConfig, {"least_seconds": math.nan}, "least_seconds"),
+        (LiveConfig, {"hysteresis": 1}, "hysteresis"),
+        (LiveConfig, {"speed": 1}, "no setting 'speed'"),
     ],
 )
 def test_what_is_refused_is_named(kind: type[Config], values: object, text: str) -> None:

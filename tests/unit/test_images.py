@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from har_core.images import PADDING, fit, jpeg, resize, shrink
+from har_core.images import PADDING, cut, fit, jpeg, resize, shrink
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -54,3 +54,23 @@ def test_jpeg_keeps_red_red() -> None:
     assert encoded[:2] == b"\xff\xd8"
     bgr = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     assert np.abs(bgr[8, 8].astype(int) - (60, 30, 200)).max() < 5
+
+
+def test_cut_is_the_box_made_larger_inside_the_picture() -> None:
+    rgb = picture(100, 200)
+    box = np.array([50, 20, 90, 60], np.float32)
+    assert np.array_equal(cut(rgb, box, expand=0), rgb[20:60, 50:90])
+    assert np.array_equal(cut(rgb, box, expand=0.5), rgb[10:70, 40:100])
+    assert np.shares_memory(cut(rgb, box, expand=0.5), rgb), "a view, no copy"
+    assert np.array_equal(cut(rgb, np.array([-30, -10, 20, 10], np.float32), expand=0), rgb[:10, :20])
+    assert np.array_equal(cut(rgb, np.array([180, 90, 260, 130], np.float32), expand=0), rgb[90:, 180:])
+
+
+sides = st.floats(-500, 500, width=32)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), sides, sides, sides, sides, st.floats(0, 2))
+def test_any_box_cuts_something(height: int, width: int, x0: float, y0: float, x1: float, y1: float, by: float) -> None:
+    rgb = picture(height, width)
+    part = cut(rgb, np.array([x0, y0, x1, y1], np.float32), expand=by)
+    assert 1 <= part.shape[0] <= height and 1 <= part.shape[1] <= width and part.dtype == np.uint8

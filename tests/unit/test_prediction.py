@@ -1,7 +1,10 @@
 """From a file to a prediction: the network's own numbers, and what they rest on."""
 
 import io
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from har_core.errors import ConfigError, VideoError
 from har_core.images import fit
 from har_core.prediction import Predictor
 from har_core.sampling import plan
-from har_core.values import Clip
+from har_core.values import Clip, Rgb
 
 
 @pytest.fixture(scope="module")
@@ -144,9 +147,93 @@ def test_a_broken_file_is_a_video_error(
 
 
 def test_the_threshold_comes_with_the_model(tiny_model: Path, films: list[Path], tmp_path: Path) -> None:
-    from dataclasses import replace
-
     network, card = checkpoint.load(tiny_model)
     checkpoint.save(tmp_path / "model", network, replace(card, unsure_below=1.0))
     assert Predictor(tmp_path / "model", runtime="torch").predict(films[0]).unsure
     assert not Predictor(tiny_model, runtime="torch").predict(films[0]).unsure
+
+
+# --- people -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """3 s of a large square that stands and a small one that leaves half way."""
+    path = tmp_path_factory.mktemp("pair") / "pair.mp4"
+
+    def pictures() -> Iterator[Rgb]:
+        for number in range(60):
+            rgb = np.full((80, 120, 3), (60, 30 + number, 90), np.uint8)
+            rgb[20:60, 10:40] = (250, 250, 202 + number // 2)
+            if number < 30:
+                rgb[5:25, 60 + number : 80 + number] = 250
+            yield rgb
+
+    video.write(path, pictures(), frames_per_second=20)
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_people(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model, as if it had learned from people."""
+    folder = tmp_path_factory.mktemp("people") / "model"
+    network, card = checkpoint.load(tiny_model)
+    checkpoint.save(folder, network, replace(card, clip=replace(card.clip, view="person"), views=("person",)))
+    return folder
+
+
+def test_everybody(tiny_model: Path, pair: Path, bright: Any) -> None:
+    predictor = Predictor(tiny_model, detector=bright)
+    seen = predictor.everybody(pair)
+    assert [s.track for s in seen] == [1, 2]
+    (large,) = [s for s in seen if s.stop > 2]
+    (small,) = [s for s in seen if s.stop <= 2]
+    assert (large.start, large.stop) == (0.0, pytest.approx(3.0))
+    assert small.start == 0.0 and 1.4 <= small.stop <= 1.8
+    for who in seen:
+        assert who.prediction.classes == predictor.card.classes
+        for part in who.segments:
+            assert who.start <= part.start < part.stop <= who.stop and part.track == who.track
+    looked = bright.looked
+    assert [s.prediction.top(3) for s in predictor.everybody(pair)] == [s.prediction.top(3) for s in seen]
+    assert bright.looked == looked, "found once"
+
+
+def test_a_person_of_a_whole_clip_is_that_clip(of_people: Path, pair: Path, bright: Any) -> None:
+    """The main person's windows are those of the clip, so the two roads must agree."""
+    predictor = Predictor(of_people, detector=bright)
+    people = predictor.follow(pair)
+    assert people is not None
+    (main,) = [s for s in predictor.everybody(pair) if s.track == people.main]
+    assert np.allclose(main.prediction.probabilities, predictor.predict(pair).probabilities, atol=0.02)
+
+
+def test_the_view_of_the_model_decides_what_is_looked_at(
+    tiny_model: Path, of_people: Path, pair: Path, bright: Any
+) -> None:
+    whole = Predictor(tiny_model, detector=bright)
+    thumbnail = lambda of: np.asarray(Image.open(io.BytesIO(of.examine(pair, thumbnails=1).thumbnails[0][1])))  # noqa: E731
+    assert thumbnail(whole).shape == (80, 120, 3) and bright.looked == 0
+    person = Predictor(of_people, detector=bright)
+    assert thumbnail(person).shape == pytest.approx((52, 39, 3), abs=3)
+    assert person.note == whole.note == ""
+    assert not np.allclose(person.predict(pair).probabilities, whole.predict(pair).probabilities, atol=1e-3)
+
+
+def test_without_a_detector(tiny_model: Path, of_people: Path, pair: Path, films: list[Path]) -> None:
+    person, whole = Predictor(of_people), Predictor(tiny_model)
+    assert person.detector is None and person.follow(pair) is None and person.everybody(pair) == []
+    assert "detector" in person.note and whole.note == ""
+    assert person.predict(pair).top(3) == whole.predict(pair).top(3), "the whole picture stands in"
+
+
+def test_nobody_in_the_picture(of_people: Path, tiny_model: Path, long: Path, bright: Any) -> None:
+    person = Predictor(of_people, detector=bright)
+    assert person.everybody(long) == [] and person.note == ""
+    assert person.predict(long).top(3) == Predictor(tiny_model).predict(long).top(3)
+
+
+def test_everybody_of_a_broken_file(tiny_model: Path, bright: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_text("no film")
+    with pytest.raises(VideoError, match="broken"):
+        Predictor(tiny_model, detector=bright).everybody(tmp_path / "broken.mp4")

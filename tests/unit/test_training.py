@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from har_core import checkpoint, network, training
+from har_core import checkpoint, network, people, preparation, training
 from har_core.batches import FrameStore
 from har_core.config import AugmentConfig, ClipSpec, NetworkConfig, TrainConfig
-from har_core.errors import CheckpointError, DatasetError, HarError, VideoError
+from har_core.errors import CheckpointError, DatasetError, HarError, TrainingError, VideoError
 from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped
 from har_core.network import load_initial
 from har_core.training import Trainer, discard_state, train
@@ -468,3 +469,105 @@ def test_discard_state(tmp_path: Path) -> None:
     discard_state(tmp_path)
     discard_state(tmp_path)
     assert not (tmp_path / "last").exists()
+
+
+# --- what is looked at --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch, bright: Any) -> list[tuple[str, str]]:
+    """People are found by the bright square; grows with each clip that is stored, as its action and view."""
+    monkeypatch.setattr(preparation.detection, "load", lambda *_: bright)
+    seen: list[tuple[str, str]] = []
+    frames = FrameStore.frames
+
+    def spy(self: FrameStore, path: Path, instants: Any, size: int, view: Any = "frame") -> Any:
+        seen.append((path.parent.name, view))
+        return frames(self, path, instants, size, view)
+
+    monkeypatch.setattr(FrameStore, "frames", spy)
+    return seen
+
+
+@pytest.mark.parametrize(("view", "of_clip"), [("frame", "frame"), ("person", "person"), ("both", "frame")])
+def test_what_a_model_looks_at(
+    config: TrainConfig,
+    small: None,
+    looked: list[tuple[str, str]],
+    bright: Any,
+    view: Any,
+    of_clip: str,
+    tmp_path: Path,
+) -> None:
+    events = list(train(replace(config, view=view, epochs=2), tmp_path / "run"))
+    card = checkpoint.read_card(tmp_path / "run" / "best")
+    assert card.clip.view == of_clip
+    assert card.views == (("frame", "person") if view == "both" else (view,))
+    assert {v for _, v in looked} == set(card.views)
+    started = next(event for event in events if isinstance(event, Started))
+    assert (started.train_clips, started.validation_clips) == (9, 3)
+    prepared_last = [event for event in events if isinstance(event, Prepared)][-1]
+    assert prepared_last.done == prepared_last.total == (9 * len(card.views) + 3)
+    assert card.split["train"] == sorted(set(card.split["train"])) and len(card.split["train"]) == 9
+    noticed = [event.message for event in events if isinstance(event, Noticed)]
+    if view == "frame":
+        assert bright.looked == 0 and not noticed
+    else:  # a square that is away in every other picture is nobody
+        assert noticed == ["Nobody was found in 4 of 12 clips; their whole picture is looked at."]
+
+
+def test_crops_are_what_is_stored(config: TrainConfig, looked: list[Any], bright: Any) -> None:
+    from har_core import video
+    from har_core.images import cut, fit
+
+    steps = preparation.prepare(replace(config, view="both"), lambda: False)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            material = end.value
+            break
+    learn = material.learn
+    assert len(learn.clips) == 18 and learn.views == ("frame",) * 9 + ("person",) * 9
+    assert learn.labels == learn.labels[:9] * 2 and learn.spec.view == "frame"
+    for index in range(18):
+        clip, (at, stored) = learn.clips[index], learn.stored(index)
+        found = people.follow(clip.path, bright)
+        assert (found.main is None) == (clip.action == "blink")
+        for (seconds, rgb), kept in zip(video.read(clip.path, at), stored, strict=True):
+            person = learn.views[index] == "person" and found.main is not None
+            shown = cut(rgb, found.box(found.main, seconds, (64, 48)), expand=people.EXPAND) if person else rgb
+            assert np.array_equal(fit(shown, stored.shape[1]), kept)
+    assert learn.sample(17, seed=0).rgb.shape == learn.sample(0, seed=0).rgb.shape == (8, 3, 32, 32)
+    rgb, _ = material.check.frames(1)
+    assert rgb.shape[1:] == (3, 32, 32)
+
+
+@pytest.mark.parametrize("view", ["person", "both"])
+@pytest.mark.parametrize("detector", ["auto", "none"])
+def test_people_need_a_detector(config: TrainConfig, view: Any, detector: str, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="needs a detector") as error:
+        list(train(replace(config, view=view, detector=detector), tmp_path / "run"))
+    assert "\n" not in str(error.value) and "har_core weights" in str(error.value)
+
+
+def test_a_detector_that_is_not_there(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="yolo11n"):
+        list(train(replace(config, view="person", detector="yolo11n"), tmp_path / "run"))
+
+
+def test_a_broken_clip_in_two_views_is_left_out_once(
+    config: TrainConfig, small: None, looked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = FrameStore.frames
+
+    def fragile(self: FrameStore, path: Path, *rest: Any) -> Any:
+        if path.name == "v_slide_g01_c01.mp4":
+            raise VideoError(f"{path.name} breaks off.")
+        return frames(self, path, *rest)
+
+    monkeypatch.setattr(FrameStore, "frames", fragile)
+    events = list(train(replace(config, view="both", epochs=1), tmp_path / "run"))
+    noticed = [event.message for event in events if isinstance(event, Noticed)]
+    assert len(noticed) == 2 and "breaks off" in noticed[0] and "4 of 11" in noticed[1]
+    assert isinstance(events[-1], Ended)

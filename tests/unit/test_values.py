@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from har_core.errors import ConfigError
-from har_core.values import Clip, Frames, Prediction, Sample, Split
+from har_core.values import Clip, Detections, Frames, LiveView, Prediction, Reading, Sample, Split, Tracks
 
 RGB = np.zeros((3, 4, 6, 3), np.uint8)
 CLASSES = ("run", "sit", "wave", "jump")
@@ -92,3 +92,45 @@ def test_split_by_name() -> None:
 def test_values_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Clip(Path("a.mp4"), "walk", "g1").action = "run"  # type: ignore[misc]
+
+
+def tracks(*ids: int, seconds: float = 1.0) -> Tracks:
+    number = len(ids)
+    boxes = np.tile(np.array([10, 20, 30, 60], np.float32), (number, 1))
+    speed = np.tile(np.array([5, 0, 5, -10], np.float32), (number, 1))
+    return Tracks(seconds, boxes, np.ones(number, np.float32), np.array(ids, np.int64), speed)
+
+
+def test_detections_and_tracks() -> None:
+    assert len(Detections(np.zeros((2, 4), np.float32), np.ones(2, np.float32))) == 2
+    for shape in [(2, 4), (3,), (3, 5)]:
+        with pytest.raises(ValueError):
+            Detections(np.zeros(shape, np.float32), np.ones(3, np.float32))
+    assert len(tracks(1, 2)) == 2 and len(Tracks.none(3.0)) == 0 and Tracks.none(3.0).seconds == 3.0
+    for ids in [(0,), (1, 1), (-1, 2)]:
+        with pytest.raises(ValueError, match="ids"):
+            tracks(*ids)
+    with pytest.raises(ValueError):
+        Tracks(
+            0.0, np.zeros((1, 4), np.float32), np.ones(2, np.float32), np.array([1, 2]), np.zeros((2, 4), np.float32)
+        )
+
+
+def test_tracks_move_on() -> None:
+    later = tracks(7).at(3.0)
+    assert later.xyxy.tolist() == [[20, 20, 40, 40]] and later.seconds == 3.0 and later.ids.tolist() == [7]
+    assert later.xyxy.dtype == np.float32
+    assert tracks(7).at(0.0).xyxy.tolist() == [[5, 20, 25, 70]]
+    far = tracks(7).at(900.0).xyxy[0]
+    assert far[3] == far[1] + 1, "a box that shrinks keeps a pixel"
+    assert len(Tracks.none().at(5.0)) == 0
+
+
+def test_readings_and_views() -> None:
+    prediction = Prediction(np.array([0.1, 0.2, 0.3, 0.4]), CLASSES)
+    assert Reading("sure", "wave", prediction).probability == 0.3, "of what is shown, not of the best"
+    assert Reading("unsure", "", prediction).probability == Reading("collecting").probability == 0
+    view = LiveView()
+    assert not view.people and view.whole is None and not len(view.tracks) and view.numbers.frames == 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        view.trouble = "x"  # type: ignore[misc]

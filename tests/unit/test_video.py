@@ -499,3 +499,40 @@ def test_wild_films() -> None:
     assert (turned.width, turned.height) == (320, 568)
     with pytest.raises(VideoError, match="bytetrack_output"):
         video.probe(WILD / "_broken_on_purpose" / "bytetrack_output_test_deep_sort.avi")
+
+
+# --- every frame of a file ----------------------------------------------------------------------------------
+
+
+def test_every_frame_comes_with_its_time(tmp_path: Path, clip: Path) -> None:
+    path = film(tmp_path / "uneven.mp4", [3, 4, 9, 10, 20])
+    seen = list(video.frames(path))
+    assert [round(seconds, 6) for seconds, _ in seen] == [0, 0.1, 0.6, 0.7, 1.7]
+    assert [number_of(rgb) for _, rgb in seen] == [0, 1, 2, 3, 4]
+    assert all(rgb.shape == (48, 64, 3) and rgb.dtype == np.uint8 for _, rgb in seen)
+    assert {rgb.shape for _, rgb in video.frames(path, longest_side=32)} == {(24, 32, 3)}
+    # The same pictures that are read by their instants.
+    for (_, one), (_, other) in zip(seen, video.read(path, [seconds for seconds, _ in seen]), strict=True):
+        assert np.array_equal(one, other)
+    assert len(list(video.frames(clip))) == video.probe(clip).frames
+
+
+def test_frames_of_a_turned_film_are_upright(tmp_path: Path) -> None:
+    path = film(tmp_path / "turned.mp4", list(range(3)), turn=90)
+    assert {rgb.shape for _, rgb in video.frames(path)} == {(64, 48, 3)}
+
+
+def test_frames_of_what_is_no_film(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="none"):
+        next(video.frames(tmp_path / "none.mp4"))
+
+
+@pytest.mark.parametrize("address", ["no/such/camera", "gopher://x", "file:///etc/passwd", "concat:a|b", "-1", ""])
+def test_only_cameras_and_streams_are_watched(address: str) -> None:
+    with pytest.raises(VideoError, match="A source is a file, the number of a camera"):
+        next(video.watch(address))
+
+
+def test_a_camera_that_is_not_there() -> None:
+    with pytest.raises(VideoError, match="camera 97 cannot be watched"):
+        next(video.watch("97"))
