@@ -85,10 +85,10 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
             f"has {len(split.train)} and {len(check.clips)}. Add clips, or mend those that were left out."
         )
     if store.follow:
-        everybody = split.train + split.validation
-        empty = sum(store.follow(clip.path).main is None for clip in everybody)
+        cropped = split.train + (split.validation if config.view == "person" else ())
+        empty = sum(store.follow(clip.path).main is None for clip in cropped)
         if empty:
-            yield Noticed(f"Nobody was found in {empty} of {len(everybody)} clips; their whole picture is looked at.")
+            yield Noticed(f"Nobody was found in {empty} of {len(cropped)} clips; their whole picture is looked at.")
     return material
 
 

@@ -27,6 +27,7 @@ PAGES = {
     "train": ("Train", ":material/model_training:"),
     "evaluate": ("Evaluate", ":material/analytics:"),
     "predict": ("Video Predict", ":material/movie:"),
+    "live": ("Live", ":material/videocam:"),
 }
 """The files in pages/, in the order in which one goes through them, with their titles and icons."""
 _ARRIVING, _FRAMED = "arriving", "framed"

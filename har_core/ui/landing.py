@@ -13,6 +13,7 @@ _STEPS = {
     "train": "A ResNet18 reads each frame, an LSTM reads them in order.",
     "evaluate": "How good it is on people it has not seen, and what it mixes up.",
     "predict": "Upload a clip and see what the model makes of it.",
+    "live": "Stand before a camera and see it named as you do it.",
 }
 
 
@@ -48,10 +49,12 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
             if st.button("Watch the training", type="primary", icon=":material/visibility:"):
                 go_to("train", run=running.name, train_view="Runs")
         elif ready:
-            st.markdown("**A model is ready.** Show it a clip, or see how good it is.")
+            st.markdown("**A model is ready.** Show it a clip, stand before a camera, or see how good it is.")
             with st.container(horizontal=True):
                 if st.button("Predict a clip", type="primary", icon=":material/movie:"):
                     go_to("predict")
+                if st.button("Go live", icon=":material/videocam:"):
+                    go_to("live")
                 if st.button("See how good it is", icon=":material/analytics:"):
                     go_to("evaluate")
         elif has_data:
