@@ -10,5 +10,13 @@ settings   the form that gives a TrainConfig
 following  a training run as it goes on
 scores     what an evaluation shows
 answers    what a prediction shows
+sources    what plays the camera: which camera, which film
+webrtc     the bridge to the browser's camera and screen; the only WebRTC code
+live       one viewer's stream and what belongs to it
+watching   what the Live page shows of it: cards, numbers, controls, recordings
+panel      the HTML beside the live picture
+recording  films of the live picture and the events in them
+connection why a live picture may not come, in one sentence
+weights    which weights are there, and fetching more
 landing    the home page
 """

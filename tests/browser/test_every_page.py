@@ -63,7 +63,15 @@ def answer(viewer: Viewer) -> None:
     viewer.plays()
 
 
-@pytest.mark.parametrize("look_at", [home, clips, adding, run, settings, scores, answer], ids=lambda f: f.__name__)
+def before_live(viewer: Viewer) -> None:
+    viewer.open("live?model=ready")
+    expect(viewer.page.frame_locator("iframe").first.get_by_role("button", name="Start")).to_be_visible()
+    expect(viewer.page.get_by_text("Press Start below the picture.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "look_at", [home, clips, adding, run, settings, scores, answer, before_live], ids=lambda f: f.__name__
+)
 def test_a_page_fits_a_phone_and_keeps_to_itself(
     look_at: Callable[[Viewer], None], server: Server, visit: Visit
 ) -> None:
@@ -75,7 +83,7 @@ def test_a_page_fits_a_phone_and_keeps_to_itself(
     expect(viewer.page.get_by_test_id("stException")).to_have_count(0)
 
 
-@pytest.mark.parametrize("page", ["", "dataset", "train", "evaluate", "predict"])
+@pytest.mark.parametrize("page", ["", "dataset", "train", "evaluate", "predict", "live"])
 def test_a_page_of_an_empty_workspace_fits_too(page: str, empty: Server, visit: Visit) -> None:
     viewer = visit(empty, width=390, height=844)
     viewer.open(page)

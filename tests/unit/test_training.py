@@ -570,5 +570,5 @@ def test_a_broken_clip_in_two_views_is_left_out_once(
     monkeypatch.setattr(FrameStore, "frames", fragile)
     events = list(train(replace(config, view="both", epochs=1), tmp_path / "run"))
     noticed = [event.message for event in events if isinstance(event, Noticed)]
-    assert len(noticed) == 2 and "breaks off" in noticed[0] and "4 of 11" in noticed[1]
+    assert len(noticed) == 2 and "breaks off" in noticed[0] and "3 of 8" in noticed[1]
     assert isinstance(events[-1], Ended)
