@@ -2,7 +2,7 @@
 
     python tests/bench/parity.py FOLDER --model MODEL --detector FOLDER_OR_NAME --clips 40
 
-For each clip the person whom it is about, or the whole picture: how often Top-1 agrees between file prediction
+For each clip the person who is seen longest, or the whole picture: how often Top-1 agrees between file prediction
 and the live recogniser fed frame by frame, and how far apart their probabilities are at most.
 """
 
@@ -16,7 +16,7 @@ from har_core.config import LiveConfig
 from har_core.engine import Engine
 from har_core.live import LiveRecognizer
 from har_core.prediction import Predictor
-from har_core.values import Prediction
+from har_core.values import Prediction, Seen
 
 RATES = (30.0, 15.0, 10.0)
 """Frames a second let through; 60 lets all of them."""
@@ -41,9 +41,7 @@ def main() -> None:
         if given.view == "frame":
             file: Prediction | None = predictor.predict(clip.path)
         else:
-            people = predictor.follow(clip.path)
-            main = people.main if people else None
-            file = next((s.prediction for s in predictor.everybody(clip.path) if s.track == main), None)
+            file = _longest(predictor.everybody(clip.path))
         for rate in RATES:
             live = _live(clip.path, predictor.engine, detector, config, rate)
             if file is None or live is None:
@@ -70,7 +68,10 @@ def _live(path: Path, engine: Engine, detector, config: LiveConfig, rate: float)
             recognizer.process(rgb, seconds)
             due += 1 / rate
     recognizer.flush()
-    seen = recognizer.seen()
+    return _longest(recognizer.seen())
+
+
+def _longest(seen: list[Seen]) -> Prediction | None:
     return max(seen, key=lambda s: s.stop - s.start).prediction if seen else None
 
 
