@@ -48,8 +48,8 @@ class Engine:
         if not len(rgb):
             return np.empty((0, EMBEDDING), np.float32)
         channels_first = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))
-        parts = [channels_first[i : i + ENCODE_AT_ONCE] for i in range(0, len(rgb), ENCODE_AT_ONCE)]
-        return np.concatenate([self._encode(part) for part in parts])
+        ends = np.cumsum(_pieces(len(rgb)))
+        return np.concatenate([self._encode(part) for part in np.split(channels_first, ends[:-1])])
 
     def _encode(self, pictures: Rgb) -> Embeddings:
         if self.runtime == "openvino":
@@ -66,6 +66,15 @@ class Engine:
         with torch.inference_mode():
             probabilities = self._network.classify(move(packed, self._device)).double().softmax(1).cpu().numpy()
         return [Prediction(row, self.card.classes, self.card.unsure_below) for row in probabilities]
+
+
+def _pieces(number: int) -> list[int]:
+    """Powers of two that add up to `number`, at most ENCODE_AT_ONCE each.
+
+    OpenVINO prepares, and keeps for good, a few MB for each number of pictures that it ever meets.
+    """
+    whole, rest = divmod(number, ENCODE_AT_ONCE)
+    return [ENCODE_AT_ONCE] * whole + [1 << bit for bit in reversed(range(rest.bit_length())) if rest >> bit & 1]
 
 
 class _Encoder(nn.Module):

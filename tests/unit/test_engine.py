@@ -15,7 +15,7 @@ import torch
 from har_core import checkpoint, video
 from har_core.checkpoint import Card
 from har_core.config import ClipSpec, NetworkConfig
-from har_core.engine import Engine
+from har_core.engine import Engine, _pieces
 from har_core.images import fit
 from har_core.network import ActionNetwork, load_initial
 from har_core.sampling import instants
@@ -213,3 +213,10 @@ def test_real_clips_with_a_trained_backbone(shared_clips: Callable[[str], Path],
     fast, slow = (answers(Engine(tmp_path / "model", runtime=name), shown) for name in ("openvino", "torch"))
     assert np.abs(fast - slow).max() < 1e-2
     assert np.array_equal(fast.argmax(axis=1), slow.argmax(axis=1))
+
+
+def test_pictures_are_encoded_in_few_sizes() -> None:
+    for number in range(1, 200):
+        pieces = _pieces(number)
+        assert sum(pieces) == number
+        assert set(pieces) <= {1, 2, 4, 8, 16, 32}
