@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, expect
-from viewer import PATIENCE, Server, Viewer, Visit
+from viewer import PATIENCE, Server, Viewer, Visit, serving
 
 from har_core import video
 from har_core.example import Actor, Variation, render
@@ -291,3 +291,38 @@ def test_it_fits_a_phone_while_it_plays(server: Server, visit: Visit) -> None:
     says_something(viewer)
     assert viewer.sticks_out() == []
     stop(viewer)
+
+
+@pytest.fixture(scope="module")
+def detecting(server: Server, yolo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An app that has the same model and a detector."""
+    workspace = tmp_path_factory.mktemp("detecting") / "workspace"
+    shutil.copytree(server.workspace / "runs" / "ready", workspace / "runs" / "ready")
+    (workspace / "weights").mkdir()
+    (workspace / "weights" / yolo.name).symlink_to(yolo)
+    with serving(workspace) as app:
+        yield app
+
+
+# How many pixels have nearly the colour of the first person's chip and box.
+_FIRST = """v => {
+  const c = Object.assign(document.createElement("canvas"), { width: 320, height: 240 }), g = c.getContext("2d");
+  g.drawImage(v, 0, 0, 320, 240);
+  const p = g.getImageData(0, 0, 320, 240).data;
+  let n = 0;
+  for (let i = 0; i < p.length; i += 4)
+    n += Math.abs(p[i] - 86) + Math.abs(p[i + 1] - 180) + Math.abs(p[i + 2] - 233) < 90;
+  return n; }"""
+
+
+def test_people_are_boxed_and_numbered_for_each_viewer(detecting: Server, visit: Visit) -> None:
+    one, other = visit(detecting), visit(detecting)
+    for viewer in (one, other):  # the second one's first person is number 1 too
+        live(viewer)
+        viewer.page.get_by_text("Each person", exact=True).click()
+        film = start(viewer)
+        expect(viewer.page.locator(".har-live .card .chip").first).to_have_text("#1")
+        says_something(viewer)
+        until(lambda shown=film: shown.evaluate(_FIRST) > 100)
+    for viewer in (one, other):
+        stop(viewer)

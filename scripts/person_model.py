@@ -1,0 +1,358 @@
+"""Make models/person: a YOLO11n that finds people and nothing else, trained by us from random numbers.
+
+    python scripts/person_model.py label --teacher FOLDER --out WORK SOURCE [SOURCE ...]
+    python scripts/person_model.py train WORK --minutes 45
+    python scripts/person_model.py score WORK [--teacher FOLDER]
+    python scripts/person_model.py export WORK --out models/person
+
+`label` takes frames of all videos and photographs below each SOURCE and lets a teacher box the people in them; where
+a photograph has a YOLO label file beside it (images/ -> labels/ or object_detection/labels/), these human boxes are
+taken instead. `train` goes on where it was cut off. The pictures of every fourth group (a clip's folder and name
+without its number) are never trained on; they and the human boxes held out are what `score` looks at.
+"""
+
+import argparse
+import json
+import math
+import random
+import shutil
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from har_core import detection, video
+from har_core.config import LiveConfig
+from har_core.images import jpeg, shrink
+from har_core.values import Rgb
+
+SIDE = 416
+STEP_SECONDS, MOST_FRAMES = 0.7, 12
+SURE, DOUBTFUL = 0.45, 0.2
+SIZES = (256, 288, 320, 352, 384)
+BATCH = 16
+RATE = 2e-3
+PICTURES = (".jpg", ".jpeg", ".png")
+FILMS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".gif")
+
+
+def label(sources: list[Path], teacher_path: str, work: Path) -> None:
+    """Write WORK/pictures/*.jpg and WORK/boxes.jsonl: name, group, human, boxes (shares of width and height)."""
+    teacher = detection.load(teacher_path, LiveConfig(iou=0.6, most_people=60))
+    assert teacher is not None
+    (work / "pictures").mkdir(parents=True, exist_ok=True)
+    with (work / "boxes.jsonl").open("w") as told:
+        number = 0
+        for source in sources:
+            before = number
+            for file in sorted(p for p in source.rglob("*") if p.suffix.lower() in (*PICTURES, *FILMS)):
+                group = f"{source.name}/{file.parent.name}/{file.stem.rstrip('0123456789_-')[:40] or file.stem}"
+                for rgb, boxes, human in _labelled(file, teacher):
+                    name = f"{number:06d}.jpg"
+                    (work / "pictures" / name).write_bytes(jpeg(shrink(rgb, SIDE), quality=92))
+                    row = {"name": name, "group": group, "source": source.name, "human": human, "boxes": boxes}
+                    told.write(json.dumps(row) + "\n")
+                    number += 1
+            print(f"{source.name}: {number - before} pictures", flush=True)
+
+
+def _labelled(file: Path, teacher: detection.Detector) -> Iterator[tuple[Rgb, list[list[float]], bool]]:
+    if file.suffix.lower() in PICTURES:
+        bgr = cv2.imread(str(file))
+        if bgr is None:
+            return
+        rgb = bgr[..., ::-1].copy()
+        named = str(file.with_suffix(".txt"))
+        kept = (Path(named.replace("/images/", folder)) for folder in ("/labels/", "/object_detection/labels/"))
+        if (written := next(filter(Path.is_file, kept), None)) is not None:
+            rows = [[float(v) for v in line.split()] for line in written.read_text().splitlines() if line.strip()]
+            people = [[x - w / 2, y - h / 2, x + w / 2, y + h / 2] for kind, x, y, w, h in rows if int(kind) == 0]
+            yield rgb, people, True
+        elif (boxes := _taught(rgb, teacher)) is not None:
+            yield rgb, boxes, False
+        return
+    try:
+        seconds = video.probe(file).seconds
+        number = max(1, min(MOST_FRAMES, int(seconds / STEP_SECONDS)))
+        for _, rgb in video.read(file, (np.arange(number) + 0.5) * seconds / number, longest_side=960):
+            if (boxes := _taught(rgb, teacher)) is not None:
+                yield rgb, boxes, False
+    except Exception as error:  # one odd file of many
+        print(f"  {file.name} is left out: {error}", flush=True)
+
+
+def _taught(rgb: Rgb, teacher: detection.Detector) -> list[list[float]] | None:
+    """The teacher's boxes, or None where it is in doubt: a wrong lesson is worse than none."""
+    found = teacher.detect(rgb)
+    sure = found.xyxy[found.confidence >= SURE]
+    for box in found.xyxy[(found.confidence < SURE) & (found.confidence >= DOUBTFUL)]:
+        if not len(sure) or _overlap(box[None], sure).max() < 0.5:
+            return None
+    scale = np.array([rgb.shape[1], rgb.shape[0]] * 2)
+    return (sure / scale).round(5).tolist()  # type: ignore[no-any-return]
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union `(N, M)`."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    both = np.clip(high - low, 0, None).prod(-1)
+    area = [np.clip(b[:, 2:] - b[:, :2], 0, None).prod(-1) for b in (one, other)]
+    return both / (area[0][:, None] + area[1][None] - both + 1e-9)  # type: ignore[no-any-return]
+
+
+def rows_of(work: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What trains and what is held out, by group."""
+    rows = [json.loads(line) for line in (work / "boxes.jsonl").read_text().splitlines()]
+    held = [row for row in rows if zlib.crc32((row["name"] if row["human"] else row["group"]).encode()) % 4 == 0]
+    names = {row["name"] for row in held}
+    return [row for row in rows if row["name"] not in names], held
+
+
+class Pictures:
+    """All training pictures in memory, and the hard variations of them."""
+
+    def __init__(self, work: Path, rows: list[dict[str, Any]]) -> None:
+        self.rgb = [cv2.imread(str(work / "pictures" / row["name"]))[..., ::-1].copy() for row in rows]
+        self.boxes = [np.array(row["boxes"], np.float32).reshape(-1, 4) for row in rows]
+        # Sources differ much in size: each gets a like share, those with human boxes a larger one.
+        counts: dict[str, int] = {}
+        for row in rows:
+            counts[row["source"]] = counts.get(row["source"], 0) + 1
+        weights = np.array([(3 if row["human"] else 1) / math.sqrt(counts[row["source"]]) for row in rows])
+        self.weights = weights / weights.sum()
+
+    def sample(self, random_: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """A picture uint8 `(S, S, 3)` and its boxes `(N, 4)` px: one picture, or four in a mosaic."""
+        if random_.random() < 0.5:
+            canvas, boxes = self._placed(random_, size, size)
+        else:
+            canvas, every = np.full((size, size, 3), 114, np.uint8), []
+            x, y = (random_.uniform(0.3, 0.7, 2) * size).astype(int)
+            for left, top, right, bottom in ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)):
+                part, found = self._placed(random_, right - left, bottom - top)
+                canvas[top:bottom, left:right] = part
+                every.append(found + np.array([left, top, left, top], np.float32))
+            boxes = np.concatenate(every)
+        return self._coloured(random_, canvas), boxes
+
+    def _placed(self, random_: np.random.Generator, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+        index = int(random_.choice(len(self.rgb), p=self.weights))
+        rgb, boxes = self.rgb[index], self.boxes[index]
+        h, w = rgb.shape[:2]
+        fit = min(width / w, height / h)
+        scale = fit * math.exp(random_.uniform(math.log(0.5), math.log(2.2)))
+        stretch = math.exp(random_.uniform(-0.15, 0.15))
+        sx, sy = scale * stretch, scale / stretch
+        dx = random_.uniform(min(0, width - w * sx), max(0, width - w * sx))
+        dy = random_.uniform(min(0, height - h * sy), max(0, height - h * sy))
+        moved = cv2.warpAffine(rgb, np.array([[sx, 0, dx], [0, sy, dy]]), (width, height), flags=cv2.INTER_AREA,
+                               borderValue=(114, 114, 114))  # fmt: skip
+        placed = boxes * np.array([w * sx, h * sy] * 2, np.float32) + np.array([dx, dy] * 2, np.float32)
+        if random_.random() < 0.5:
+            moved, placed = moved[:, ::-1], placed[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [width, 0, width, 0]
+        clipped = placed.clip(0, [width, height, width, height])
+        before = (placed[:, 2:] - placed[:, :2]).prod(1)
+        after = (clipped[:, 2:] - clipped[:, :2]).prod(1)
+        kept = (after > 0.25 * before) & ((clipped[:, 2:] - clipped[:, :2]).min(1) > 4) if len(placed) else slice(0)
+        return np.ascontiguousarray(moved), clipped[kept].astype(np.float32)
+
+    def _coloured(self, random_: np.random.Generator, rgb: np.ndarray) -> np.ndarray:
+        if random_.random() < 0.9:
+            hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV).astype(np.float32)
+            hsv[..., 0] = (hsv[..., 0] + random_.uniform(-8, 8)) % 180
+            hsv[..., 1] *= random_.uniform(0.4, 1.5)
+            hsv[..., 2] = 255 * (hsv[..., 2] / 255) ** math.exp(random_.uniform(-0.6, 0.6)) * random_.uniform(0.6, 1.3)
+            rgb = cv2.cvtColor(hsv.clip(0, [179, 255, 255]).astype(np.uint8), cv2.COLOR_HSV2RGB)
+        if random_.random() < 0.1:
+            rgb = np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+        if random_.random() < 0.2:
+            rgb = cv2.GaussianBlur(rgb, (0, 0), random_.uniform(0.4, 1.6))
+        if random_.random() < 0.2:
+            noise = random_.normal(0, random_.uniform(3, 12), rgb.shape)
+            rgb = (rgb + noise).clip(0, 255).astype(np.uint8)
+        return rgb
+
+
+def train(work: Path, minutes: float) -> None:
+    """Train until the time is up; WORK/last.pt is kept, and the schedule fits the minutes of the first call."""
+    from ultralytics.cfg import get_cfg
+    from ultralytics.nn.tasks import DetectionModel
+
+    torch.set_num_threads(2)
+    learn, _ = rows_of(work)
+    pictures = Pictures(work, learn)
+    print(f"{len(learn)} pictures train, {sum(len(b) for b in pictures.boxes)} people", flush=True)
+    model = DetectionModel("yolo11n.yaml", nc=1, verbose=False)
+    model.args = get_cfg(overrides={"box": 7.5, "cls": 0.5, "dfl": 1.5})
+    model.names = {0: "person"}
+    model.to(memory_format=torch.channels_last)
+    decay, plain = [], []
+    for name, parameter in model.named_parameters():
+        (decay if parameter.ndim > 1 else plain).append(parameter)
+        parameter.requires_grad_("dfl" not in name)
+    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}])
+    average = {name: value.clone().float() for name, value in model.state_dict().items()}
+    done, spent = 0, 0.0
+    if (work / "last.pt").is_file():  # our own file, not one that a user gave
+        kept = torch.load(work / "last.pt", weights_only=True)
+        model.load_state_dict(kept["model"])
+        optimiser.load_state_dict(kept["optimiser"])
+        average, done, spent = kept["average"], kept["done"], kept["spent"]
+    model.train()
+    begun, shown, losses = time.monotonic() - spent, time.monotonic(), []
+    while (share := (time.monotonic() - begun) / (60 * minutes)) < 1:
+        random_ = np.random.default_rng((7, done))
+        size = int(random_.choice(SIZES))
+        rate = RATE * min(1.0, (done + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        batch = _batch(pictures, random_, size)
+        with torch.autocast("cpu", torch.bfloat16):
+            raw = model(batch["img"])
+        parts, _ = model.loss(batch, _float(raw))
+        loss = parts.sum()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimiser.step()
+        done += 1
+        keep = min(0.999, (1 + done) / (10 + done))
+        for name, value in model.state_dict().items():
+            average[name].mul_(keep).add_(value.float(), alpha=1 - keep)
+        losses.append(float(loss) / BATCH)
+        if time.monotonic() - shown > 60:
+            shown = time.monotonic()
+            print(f"{(shown - begun) / 60:5.1f} min  step {done}  loss {np.mean(losses):.3f}", flush=True)
+            losses = []
+            _keep(work, model, optimiser, average, done, shown - begun)
+    _keep(work, model, optimiser, average, done, time.monotonic() - begun)
+
+
+def _float(raw: Any) -> Any:  # noqa: ANN401  # whatever nest of tensors this version of the head gives
+    if isinstance(raw, Tensor):
+        return raw.float()
+    if isinstance(raw, dict):
+        return {key: _float(value) for key, value in raw.items()}
+    return type(raw)(_float(value) for value in raw)
+
+
+def _batch(pictures: Pictures, random_: np.random.Generator, size: int) -> dict[str, Tensor]:
+    samples = [pictures.sample(random_, size) for _ in range(BATCH)]
+    centred = [np.concatenate([(b[:, :2] + b[:, 2:]) / 2, b[:, 2:] - b[:, :2]], 1) / size for _, b in samples]
+    pixels = torch.from_numpy(np.stack([rgb for rgb, _ in samples]).transpose(0, 3, 1, 2).copy()).float() / 255
+    boxes = torch.from_numpy(np.concatenate(centred).astype(np.float32))
+    index = torch.from_numpy(np.repeat(np.arange(BATCH), [len(b) for b in centred]).astype(np.float32))
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    return {"img": pixels, "bboxes": boxes, "cls": torch.zeros(len(boxes), 1), "batch_idx": index}
+
+
+def _keep(work: Path, model: Any, optimiser: Any, average: Any, done: int, spent: float) -> None:  # noqa: ANN401
+    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average, "done": done,
+             "spent": spent}  # fmt: skip
+    torch.save(state, work / "last.new")
+    (work / "last.new").replace(work / "last.pt")
+
+
+def export(work: Path, out: Path, size: int) -> Path:
+    """Write OUT/person_openvino_model, fp16 weights, from the averaged weights."""
+    from ultralytics.models import YOLO
+    from ultralytics.nn.tasks import DetectionModel
+
+    kept = torch.load(work / "last.pt", weights_only=True)
+    model = DetectionModel("yolo11n.yaml", nc=1, verbose=False)
+    model.load_state_dict({name: value.to(model.state_dict()[name].dtype) for name, value in kept["average"].items()})
+    model.names, model.args = {0: "person"}, {"imgsz": size, "task": "detect"}
+    whole = YOLO("yolo11n.yaml", task="detect")
+    whole.model = model.eval()
+    scratch = work / "person.pt"
+    torch.save({"model": model, "train_args": {}}, scratch)
+    made = YOLO(str(scratch)).export(format="openvino", imgsz=size, half=True, verbose=False)
+    target = out / "person_openvino_model"
+    shutil.rmtree(target, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.move(made, target)
+    return target
+
+
+def score(work: Path, detectors: list[str]) -> None:
+    """AP at IoU 0.5, and recall and precision at a confidence of 0.35, on what was held out."""
+    _, held = rows_of(work)
+    for path in detectors:
+        found = detection.load(path, LiveConfig())
+        assert found is not None
+        for name, rows in (("human boxes", [r for r in held if r["human"]]),
+                           ("teacher's boxes", [r for r in held if not r["human"]])):  # fmt: skip
+            hits, confidence, total, spent = [], [], 0, []
+            for row in rows:
+                rgb = cv2.imread(str(work / "pictures" / row["name"]))[..., ::-1].copy()
+                begun = time.perf_counter()
+                boxes = found.detect(rgb)
+                spent.append(time.perf_counter() - begun)
+                true = np.array(row["boxes"], np.float32).reshape(-1, 4) * np.array([rgb.shape[1], rgb.shape[0]] * 2)
+                hits += _matched(boxes.xyxy, true)
+                confidence += boxes.confidence.tolist()
+                total += len(true)
+            told = _average_precision(np.array(hits), np.array(confidence), total)
+            print(f"{Path(path).name:32} {name:16} {len(rows)} pictures, {total} people: AP50 {told[0]:.3f}, "
+                  f"at 0.35 recall {told[1]:.3f} precision {told[2]:.3f}; {1e3 * np.median(spent):.1f} ms")  # fmt: skip
+
+
+def _matched(boxes: np.ndarray, true: np.ndarray) -> list[bool]:
+    """Which boxes, the surest first, find somebody whom none before found."""
+    free, hits = np.ones(len(true), bool), []
+    for box in boxes:
+        overlaps = _overlap(box[None], true)[0] * free if len(true) else np.zeros(1)
+        best = int(overlaps.argmax())
+        hits.append(bool(overlaps[best] >= 0.5))
+        if hits[-1]:
+            free[best] = False
+    return hits
+
+
+def _average_precision(hits: np.ndarray, confidence: np.ndarray, total: int) -> tuple[float, float, float]:
+    order = np.argsort(-confidence, kind="stable")
+    right = np.cumsum(hits[order])
+    recall, precision = right / max(1, total), right / np.arange(1, len(order) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    area = float(np.sum(np.diff(np.concatenate([[0.0], recall])) * envelope))
+    sure = confidence >= 0.35
+    return area, float(hits[sure].sum() / max(1, total)), float(hits[sure].sum() / max(1, sure.sum()))
+
+
+def main() -> None:
+    """Run one of the commands above."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, dest="command")
+    one = commands.add_parser("label")
+    one.add_argument("sources", nargs="+", type=Path)
+    one.add_argument("--teacher", required=True)
+    one.add_argument("--out", type=Path, required=True)
+    for name in ("train", "score", "export"):
+        one = commands.add_parser(name)
+        one.add_argument("work", type=Path)
+        one.add_argument("--minutes", type=float, default=45)
+        one.add_argument("--detectors", nargs="*", default=[])
+        one.add_argument("--out", type=Path, default=Path("models/person"))
+        one.add_argument("--size", type=int, default=LiveConfig().detector_size)
+    given = parser.parse_args()
+    random.seed(0)
+    torch.manual_seed(0)
+    if given.command == "label":
+        label(given.sources, given.teacher, given.out)
+    elif given.command == "train":
+        train(given.work, given.minutes)
+    elif given.command == "score":
+        score(given.work, given.detectors)
+    else:
+        print(export(given.work, given.out, given.size))
+
+
+if __name__ == "__main__":
+    main()
