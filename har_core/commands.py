@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import sys
 import time
@@ -287,14 +288,16 @@ def live(given: argparse.Namespace) -> int:
     recognizer = LiveRecognizer(engine, detector, config, threaded=given.realtime or not is_file, remember=True)
     if detector is None and config.view == "auto":
         print(f"har_core: note: there is no detector, so the whole picture is looked at. {_FETCH}", file=sys.stderr)
+    endless = not is_file or (given.loop and given.seconds == math.inf)
+    watching = headless.ended_by_interrupt() if endless else contextlib.nullcontext(lambda: False)
     try:
-        with _progress("frames", unit="frame") as report:
+        with _progress("frames", unit="frame") as report, watching as stopped:
             told = headless.run(
                 given.source, recognizer, realtime=given.realtime, out=given.out, seconds=given.seconds,
-                loop=given.loop, top=config.top, report=lambda _, number: report(number, 0),
+                loop=given.loop, top=config.top, report=lambda _, number: report(number, 0), stopped=stopped,
             )  # fmt: skip
     finally:
-        recognizer.close()
+        recognizer.close(wait=True)
     if given.json:
         _print(told)
         return 0

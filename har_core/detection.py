@@ -66,7 +66,11 @@ class Detector:
             self._size_wh = (int(width), int(height))
             self.detect(np.zeros((height, width, 3), np.uint8))
         except (OSError, RuntimeError, ValueError, StopIteration, AttributeError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            # OpenVINO says first where in its own source it failed.
+            lines = [
+                line for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from ")
+            ]
+            reason = lines[0].strip() if lines else type(error).__name__
             raise CheckpointError(
                 f"The detector {path.name} cannot be used: {reason[:200]}. Remove {path} and fetch it again, "
                 "or go without a detector."

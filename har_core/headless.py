@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -15,6 +16,7 @@ from har_core.values import Rgb, Seen
 
 Report = Callable[[float, int], None]
 _OUT_RATE = 30.0
+_ASKING_SECONDS = 0.2
 
 
 def run(
@@ -27,8 +29,12 @@ def run(
     loop: bool = False,
     top: int = 5,
     report: Report | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Watch a source to its end and give all that was seen as plain values for JSON.
+
+    A camera or stream that breaks off has ended: what was seen and written until then is kept, why it broke off is
+    told as `trouble`.
 
     Args:
         source: a file, the number of a camera, or the address of a stream.
@@ -40,15 +46,22 @@ def run(
         loop: begin a file again when it ends.
         top: how many actions to name of each person.
         report: called with the stream's seconds and the number of frames now and then.
+        stopped: asked at every frame, and several times a second while none comes; True ends it as the source's end.
 
     Raises:
-        VideoError: the source cannot be read, or `out` cannot be written.
+        VideoError: nothing of the source can be read, or `out` cannot be written.
     """
     file, kept = Path(source), is_file(source)
+    if out is not None:
+        _check_place(out, file if kept else None)
     frames = _looped(file, loop=loop) if kept else video.watch(source)
-    feed = _paced(frames, recognizer, by_clock=kept) if realtime or not kept else _at_once(frames)
+    told: list[str] = []
+    if realtime or not kept:
+        feed = _paced(frames, recognizer, by_clock=kept, stopped=stopped, told=told)
+    else:
+        feed = _at_once(frames)
     begun = time.monotonic()
-    drawn = _drawn(feed, recognizer, seconds, report)
+    drawn = _drawn(feed, recognizer, seconds, report, stopped)
     with contextlib.closing(feed):
         if out is not None:
             rate = min(_OUT_RATE, video.probe(file).frames_per_second) if kept else _OUT_RATE
@@ -57,7 +70,40 @@ def run(
             for _ in drawn:
                 pass
     recognizer.flush()
-    return _described(recognizer, time.monotonic() - begun, top)
+    seen = _described(recognizer, time.monotonic() - begun, top)
+    return seen | {"trouble": " ".join([*told, seen["trouble"]]).strip()}
+
+
+@contextlib.contextmanager
+def ended_by_interrupt() -> Iterator[Callable[[], bool]]:
+    """Gives `stopped` for `run`: the first Ctrl-C ends what has no end of its own, a second one interrupts as ever.
+
+    For the main thread. Where Ctrl-C is ignored or handled already, that stays.
+    """
+    asked: list[bool] = []
+
+    def ask(*_: object) -> None:
+        asked.append(True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _check_place(out: Path, source: Path | None) -> None:
+    """Before anything is watched: the film takes the place of what is there, so that must be fit to lose."""
+    if not out.exists():
+        return
+    if not out.is_file():
+        raise VideoError(f"A film cannot take the place of {out}, which is a folder or a device. Name a file.")
+    if source is not None and source.exists() and out.samefile(source):
+        raise VideoError(f"The film would take the place of {out}, which is the file that is watched. Name another.")
 
 
 def is_file(source: str) -> bool:
@@ -82,9 +128,17 @@ def _at_once(frames: Iterator[tuple[float, Rgb]]) -> Generator[tuple[float, Rgb,
 
 
 def _paced(
-    frames: Iterator[tuple[float, Rgb]], recognizer: LiveRecognizer, *, by_clock: bool
+    frames: Iterator[tuple[float, Rgb]],
+    recognizer: LiveRecognizer,
+    *,
+    by_clock: bool,
+    stopped: Callable[[], bool],
+    told: list[str],
 ) -> Generator[tuple[float, Rgb, float | None]]:
-    """The newest frame whenever one is asked for; those in between are dropped and counted."""
+    """The newest frame whenever one is asked for; those in between are dropped and counted.
+
+    Why a camera or stream broke off goes to `told`.
+    """
     change = threading.Condition()
     waiting: list[tuple[float, Rgb, float]] = []
     state: dict[str, Any] = {"ended": False, "error": None, "stop": False}
@@ -112,26 +166,36 @@ def _paced(
 
     reader = threading.Thread(target=read, name="camera", daemon=True)
     reader.start()
+    given = False
     try:
-        while True:
+        while not stopped():
             with change:
-                change.wait_for(lambda: waiting or state["ended"])
-                if not waiting:
+                change.wait_for(lambda: waiting or state["ended"], _ASKING_SECONDS)
+                if not waiting and state["ended"]:
                     break
+                if not waiting:
+                    continue
                 frame = waiting.pop()
+            given = True
             yield frame
     finally:
         with change:
             state["stop"] = True
-    if state["error"]:
+    if state["error"] and (by_clock or not given):
         raise state["error"]
+    if state["error"]:
+        told.append(str(state["error"]))
 
 
 def _drawn(
-    feed: Iterator[tuple[float, Rgb, float | None]], recognizer: LiveRecognizer, limit: float, report: Report | None
+    feed: Iterator[tuple[float, Rgb, float | None]],
+    recognizer: LiveRecognizer,
+    limit: float,
+    report: Report | None,
+    stopped: Callable[[], bool],
 ) -> Iterator[tuple[float, Rgb]]:
     for number, (seconds, rgb, arrived) in enumerate(feed, 1):
-        if seconds >= limit:
+        if seconds >= limit or stopped():
             return
         drawn = recognizer.process(rgb, seconds, arrived=arrived)
         if report and number % 30 == 0:

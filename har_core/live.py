@@ -5,6 +5,7 @@ lies a mailbox of one place in which the newest wins, so that a slow machine los
 the worker finds is published by replacing one reference to values that never change.
 """
 
+import math
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ _REFERENCE = 640.0
 """Boxes are followed in a picture with this longest side: cameras change their resolution in midstream."""
 _NEWCOMER = Reading("collecting", collected=0.0)
 _KEEP_SECONDS = 60.0
+_ENDING_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,16 @@ class LiveRecognizer:
         """Count frames that arrived and were never handed over."""
         self._meter.dropped(number)
 
-    def close(self) -> None:
-        """End the worker. What it has found stays readable."""
+    def close(self, *, wait: bool = False) -> None:
+        """End the worker. What it has found stays readable.
+
+        With `wait` it has ended on return: a program that ends while it classifies would crash.
+        """
         with self._change:
             self._closed, self._slot = True, None
             self._change.notify_all()
+        if wait and self._worker:
+            self._worker.join(_ENDING_SECONDS)
 
     def segments(self) -> list[Segment]:
         """What was done in the last minute (all of it, where it remembers), in seconds of the stream, by start."""
@@ -190,6 +197,8 @@ class LiveRecognizer:
             self._turn: dict[Subject, float] = {}  # when the worker last took a look at whom
 
     def _process(self, rgb: Rgb, seconds: float) -> Rgb:
+        if not math.isfinite(seconds):  # nothing would come after it
+            raise ValueError(f"its time must be a number of seconds, but is {seconds}.")
         if self._renew or (self._origin is not None and seconds - self._origin < self._view.seconds - 1):
             self._renew = False
             if self._tracker:

@@ -162,5 +162,10 @@ def _keep(file: Path, people: People) -> None:
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz.part", delete=False) as part:
-            np.savez(part, length=people.length, **{name: getattr(people, name) for name in _FIELDS})
+            try:
+                np.savez(part, length=people.length, **{name: getattr(people, name) for name in _FIELDS})
+                part.flush()
+            except OSError:
+                Path(part.name).unlink()
+                raise
         Path(part.name).replace(file)

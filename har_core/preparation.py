@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from har_core import dataset, detection, people, workspace
@@ -102,7 +102,10 @@ def _follower(config: TrainConfig) -> Callable[[Path], people.People] | None:
             "Training on people needs a detector, but there is none on this machine. List and fetch them with "
             "`python -m har_core weights`, or train on the whole picture."
         )
-    return partial(people.follow, detector=detector, config=settings, cache=workspace() / "cache" / "people")
+    # Also kept here: the disk may be full.
+    return lru_cache(4096)(
+        partial(people.follow, detector=detector, config=settings, cache=workspace() / "cache" / "people")
+    )
 
 
 def _material(

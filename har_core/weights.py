@@ -146,7 +146,7 @@ def find_detector(choice: str) -> Path | None:
         if found is None:
             raise CheckpointError(_missing(detectors[name]))
         return found
-    path = Path(choice).expanduser().absolute()
+    path = Path(os.path.expanduser(choice)).absolute()  # noqa: PTH111  # leaves ~nobody-of-that-name as it is
     if path.suffix == ".pt":
         ours = detectors.get(path.stem)
         if ours is None or path.resolve() != ours.path.resolve():
@@ -160,7 +160,7 @@ def find_detector(choice: str) -> Path | None:
     if not _is_openvino(path):
         raise CheckpointError(
             f"A detector must be one of {', '.join(detectors)}, or a folder with one OpenVINO .xml and its .bin, but "
-            f"{choice!r} is neither."
+            f"{choice!r:.200} is neither."
         )
     return path
 
@@ -173,7 +173,10 @@ def _missing(wanted: Entry) -> str:
 
 
 def _is_openvino(folder: Path) -> bool:
-    described = list(folder.glob("*.xml")) if folder.is_dir() else []
+    try:
+        described = list(folder.glob("*.xml")) if folder.is_dir() else []
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
     return len(described) == 1 and described[0].with_suffix(".bin").is_file()
 
 
@@ -269,8 +272,9 @@ class _Download:
             raise CheckpointError(self._unreachable()) from None
         except urllib.error.HTTPError as error:
             if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not offset:
+                reason = str(error.reason).partition("\n")[0].rstrip(".")
                 raise CheckpointError(
-                    f"{self._wanted.name} cannot be downloaded: {self._host} says {error.code} {error.reason}. "
+                    f"{self._wanted.name} cannot be downloaded: {self._host} says {error.code} {reason}. "
                     "Try again later."
                 ) from None
             self._empty()  # the part has nothing to do with the file that is there now
@@ -338,7 +342,8 @@ class _Download:
                 f"{self._host} gave a web page instead of {self._wanted.name}: a login page or a filter stands before "
                 "the internet. Open a browser, or fetch it from another network."
             )
-        length = int(answer.headers.get("Content-Length") or 0)
+        said = answer.headers.get("Content-Length") or ""
+        length = int(said) if re.fullmatch(r"[0-9]{1,18}", said) else 0
         came = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range") or "")
         if answer.status == http.client.PARTIAL_CONTENT and came and int(came[1]) == offset:
             return offset + length if length else 0

@@ -19,6 +19,8 @@ _PROTOCOLS = "rtsp,rtsps,rtp,udp,tcp,tls,http,https,rtmp,httpproxy,crypto"
 _FORMATS = "rtsp,rtp,sdp,mov,mp4,matroska,webm,mpegts,flv,live_flv,mpjpeg,mjpeg,jpeg_pipe,h264,hevc,avi"
 _PATIENCE = 8_000_000
 """Microseconds of silence after which a network stream is given up."""
+_DAMAGED = 100
+"""So many damaged pictures in a row are no bad luck any more."""
 _CAMERAS = {"Linux": ("v4l2", "/dev/video{}"), "Darwin": ("avfoundation", "{}"), "Windows": ("dshow", "video={}")}
 
 
@@ -36,7 +38,8 @@ def watch(address: str, *, longest_side: int) -> Iterator[tuple[float, Rgb]]:
             stream.thread_type = "SLICE"  # whole pictures in several threads would each wait for the next ones
             yield from _pictures(container, stream, longest_side)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        silent = isinstance(error, av.error.ExitError)  # FFmpeg's own words for it are "immediate exit requested"
+        reason = "nothing comes from it" if silent else getattr(error, "strerror", None) or str(error)
         what = f"The camera {address}" if address.isdigit() else address
         raise VideoError(f"{what} cannot be watched: {reason.lower()}. Check that it is on and not in use.") from error
 
@@ -46,7 +49,7 @@ def _pictures(
 ) -> Iterator[tuple[float, Rgb]]:
     reformatter = VideoReformatter()
     origin = previous = None
-    for frame in container.decode(stream):
+    for frame in _decoded(container, stream):
         now = time.monotonic() if frame.time is None else frame.time
         origin = now if origin is None else origin
         if previous is not None and now <= previous:
@@ -58,10 +61,27 @@ def _pictures(
         yield now - origin, small.to_ndarray().astype(np.uint8, copy=False)
 
 
+def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """The pictures; ones that arrive damaged are left out, unless nothing else comes."""
+    damaged = 0
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            damaged += 1
+            if damaged > _DAMAGED:
+                raise
+            continue
+        damaged = 0 if frames else damaged
+        yield from frames
+
+
 def _opened(address: str) -> av.container.InputContainer:
     if address.isdigit():
         name, file = _CAMERAS.get(platform.system(), ("v4l2", "/dev/video{}"))
         return av.open(file.format(address), format=name)
+    kind, separator, rest = address.partition("://")
+    address = kind.lower() + separator + rest  # FFmpeg knows no HTTP:// in capitals
     scheme = re.match(r"([a-z]+)://", address)
     if scheme is None or scheme[1] not in _SCHEMES:
         raise VideoError(

@@ -4,6 +4,7 @@ import functools
 import http.server
 import json
 import math
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from har_core import headless, video
+from har_core import headless, images, video
 from har_core.checkpoint import Card
 from har_core.config import ClipSpec, LiveConfig, NetworkConfig
 from har_core.errors import VideoError
@@ -229,3 +230,85 @@ def test_a_stream_may_be_left(served: str) -> None:
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert math.isclose(next(video.watch(f"{served}/second.mp4"))[0], 0)
+
+
+def test_a_film_never_takes_the_place_of_what_is_watched(second: Path, tmp_path: Path) -> None:
+    film, link = tmp_path / "film.mp4", tmp_path / "link.mp4"
+    film.write_bytes(second.read_bytes())
+    link.hardlink_to(film)
+    for out in (film, link, tmp_path / "." / "film.mp4"):
+        with pytest.raises(VideoError, match="is watched"):
+            headless.run(str(film), recogniser(), out=out)
+    for out in (tmp_path, Path("/dev/null")):
+        with pytest.raises(VideoError, match="folder or a device"):
+            headless.run(str(film), recogniser(), out=out)
+    assert film.read_bytes() == second.read_bytes()
+
+
+@pytest.fixture
+def cut_off(second: Path) -> Iterator[str]:
+    """The address of a camera that gives 20 pictures, each third one damaged, and falls silent without hanging up."""
+    ((_, picture),) = video.read(second, [0.5])
+    jpeg = images.jpeg(picture)
+    over = threading.Event()
+
+    class Camera(_Quiet):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+            self.end_headers()
+            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+            damaged = b"\xff\xd8\xff" + bytes(len(jpeg) - 3)
+            for number in range(20):
+                self.wfile.write(head + (damaged if number % 3 == 2 else jpeg) + b"\r\n")
+                time.sleep(0.04)
+            over.wait(30)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/camera"
+    over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_camera_that_breaks_off_leaves_what_was_seen(
+    cut_off: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.mp4"
+
+    def watch(address: str) -> Iterator[tuple[float, Rgb]]:
+        for number, (seconds, rgb) in enumerate(video_watch(address)):
+            if number == 12:
+                raise VideoError("the camera is silent.")
+            yield seconds, rgb
+
+    video_watch = video.watch
+    monkeypatch.setattr(video, "watch", watch)
+    told = headless.run(cut_off, recogniser(), out=out)
+    assert told["frames"] + told["dropped"] == 12 and told["trouble"] == "the camera is silent."
+    assert video.probe(out).frames >= 2
+
+
+def test_what_has_no_end_can_be_ended(cut_off: str, second: Path, tmp_path: Path) -> None:
+    """Also while no picture comes."""
+    for source, loop in ((cut_off, False), (str(second), True)):
+        out = tmp_path / "out.mp4"
+        ending = time.monotonic() + 2.5
+        told = headless.run(source, recogniser(), loop=loop, out=out, stopped=lambda: time.monotonic() > ending)  # noqa: B023
+        assert time.monotonic() < ending + 5
+        assert told["frames"] >= 5 and not told["trouble"]
+        assert video.probe(out).frames >= 2
+        out.unlink()
+
+
+def test_the_first_interrupt_ends_and_the_second_interrupts() -> None:
+    with headless.ended_by_interrupt() as stopped:
+        assert not stopped()
+        signal.raise_signal(signal.SIGINT)
+        assert stopped()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

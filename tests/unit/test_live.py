@@ -526,3 +526,26 @@ def test_a_closed_recogniser_is_let_go(engine: Engine, bright: Any) -> None:
     gone = used()
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_time_that_is_no_number_spoils_one_frame(engine: Engine, made: Any, odd: float, first: bool) -> None:
+    recognizer = made(engine, None, threaded=False)
+    for seconds in [*([] if first else [0.0]), odd]:
+        recognizer.process(scene(0), seconds)
+    assert "must be a number of seconds" in recognizer.view.trouble
+    for number in range(1, 40):
+        recognizer.process(scene(number), number / 15)
+    assert not recognizer.view.trouble
+    assert recognizer.view.whole.stage != "collecting"
+
+
+def test_close_can_wait_for_the_worker(engine: Engine) -> None:
+    """A program that ends while its worker classifies would crash."""
+    recognizer = LiveRecognizer(engine, None)
+    for number in range(10):
+        recognizer.process(scene(number), number / 15)
+    recognizer.close(wait=True)
+    assert not recognizer.worker_alive
+    recognizer.close(wait=True)

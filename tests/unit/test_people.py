@@ -191,3 +191,16 @@ def test_a_film_of_a_picture_or_two(tmp_path: Path, bright: Any, number: int) ->
     seen = follow(path, bright)
     assert seen.main is not None and seen.span(seen.main) == (0.0, pytest.approx(number / 10))
     assert seen.box(seen.main, 0.0, (100, 80)) == pytest.approx([10, 20, 40, 60], abs=1)
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    film: Path, bright: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: Any, **_: object) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    cache = tmp_path / "cache"
+    assert follow(film, bright, cache=cache).tracks
+    assert list(cache.iterdir()) == []

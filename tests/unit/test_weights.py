@@ -33,6 +33,7 @@ class Server(ThreadingHTTPServer):
     kind = "application/octet-stream"
     status = 200
     length = True
+    said_length: str | None = None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -61,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", self.server.kind)
         if self.server.length:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", self.server.said_length or str(len(body)))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
         self.end_headers()
@@ -115,6 +116,19 @@ def test_a_whole_download(server: Server, wanted: Entry) -> None:
     assert wanted.present and wanted.bytes == len(CONTENT)
     assert fetch(wanted) == wanted.path
     assert server.asked == [None], "what is there is not fetched again"
+
+
+@pytest.mark.parametrize("said", ["abc", "-5", "9" * 40, "1, 1"])
+def test_a_length_that_is_no_number_is_no_length(server: Server, wanted: Entry, said: str) -> None:
+    server.said_length = said
+    assert fetch(wanted).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("choice", ["~nobody-of-that-name/x", "x" * 5000, "a" * 300 + ".pt", "\0", "/proc/self/fd"])
+def test_odd_names_of_detectors_are_one_sentence(choice: str) -> None:
+    with pytest.raises(CheckpointError) as error:
+        find_detector(choice)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 600
 
 
 def test_a_file_that_is_damaged_is_fetched_again(server: Server, wanted: Entry) -> None:
