@@ -292,6 +292,8 @@ class Trainer:
             fingerprint=self.source.fingerprint,
             created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             epoch=self.progress.best_epoch,
+            # Hardly more than guessing would give is no answer.
+            unsure_below=min(0.55, 1.5 / len(self.source.actions)),
             scores={
                 "validation accuracy": self.progress.best_accuracy,
                 "validation loss": self.progress.best_loss,

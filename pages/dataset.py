@@ -7,7 +7,7 @@ from har_core.errors import HarError
 from har_core.ui.adding import add_panel
 from har_core.ui.choose import choose_dataset, notes
 from har_core.ui.clips import browse
-from har_core.ui.frame import chart, plain, tiles, title
+from har_core.ui.frame import chart, go_to, plain, tiles, title
 from har_core.ui.loaders import read_dataset
 from har_core.values import Split
 
@@ -36,6 +36,8 @@ tiles(
     },
     helps={"Groups": "Who or where was filmed. A group is never in both training and validation."},
 )
+if st.button("Train a model on it", icon=":material/model_training:"):
+    go_to("train", data=st.session_state["data"], train_view="New run")
 notes(source.notes, title="About this data set")
 notes([f"{clip}: {reason}" for clip, reason in source.skipped], title="Clips left out")
 

@@ -30,7 +30,8 @@ with st.container():  # a place for the spinner: without it, all below would be 
     engine, detector = watching.load(model)
 with three:
     mode = watching.choose_view(engine, detector)
-watching.explain_view(engine, detector, mode)
+with st.container():  # likewise: were its sentence to come or go on its own, the picture would be built anew and stop
+    watching.explain_view(engine, detector, mode)
 viewer.prepare(Setup(engine, detector, LiveConfig(view=mode)))
 
 left, right = st.columns([3, 2], gap="medium")
@@ -50,7 +51,7 @@ with left:
     else:
         state = "stopped"
 with right:
-    watching.show_people(viewer, state, mode)
+    watching.show_people(viewer, state, mode, model.actions)
 watching.show_numbers(viewer, state)
 watching.show_recordings()
 with st.expander("Connection", icon=":material/lan:"):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from har_core.dataset import EXTENSIONS
 from har_core.ui.answers import downloads, show_answer, show_people
-from har_core.ui.choose import choose_model
+from har_core.ui.choose import can_name, choose_model
 from har_core.ui.frame import plain, title
 from har_core.ui.loaders import look_at, predictor
 
@@ -14,7 +14,7 @@ model = choose_model()
 if model is None:
     st.stop()
 if model.actions:
-    st.caption(f"It can name {len(model.actions)} actions: {plain(', '.join(model.actions))}.")
+    st.caption(can_name(model.actions))
 files = st.file_uploader("Clip", type=sorted(EXTENSIONS), accept_multiple_files=True, key="clip")
 if not files:
     st.caption("One clip or several; each should show one action. They stay on this computer.")

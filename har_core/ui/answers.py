@@ -60,7 +60,7 @@ def show_people(model: Model, path: Path, seconds: float, k: int, key: str) -> N
         return
     if "person" not in ready.card.views:
         st.caption("This model has learned from whole pictures: what it says of one person is a guess.")
-    with st.spinner("Looking for people"):
+    with st.spinner("Looking for people. A long or large clip takes a minute or more.", show_time=True):
         found, portraits = everybody(model, path)
     if not found:
         st.caption("Nobody was found in this clip.")

@@ -1,7 +1,7 @@
 """Which data set, model or run: the pickers, and what to show where there is none yet."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,13 +85,27 @@ def choose_model() -> Model | None:
     """The model chosen; None, with a way out, where there is none."""
     found = {model.name: model for model in models()}
     if not found:
-        text = "There is no model yet. Train one: after its first epoch it can be chosen here."
-        empty(text, "Train a model", "train", icon=":material/model_training:")
+        if dataset.datasets(workspace()):
+            text = "There is no model yet. Train one: it can be chosen here soon after its training has begun."
+            empty(text, "Train a model", "train", icon=":material/model_training:")
+        else:
+            text = "There is no model yet. It learns from clips, so a data set comes first."
+            empty(text, "Get a data set", "dataset", icon=":material/model_training:")
         return None
     _recall("model", found)
     name = st.selectbox("Model", list(found), format_func=run_title, key="model", bind="query-params")
     st.session_state["kept model"] = name
     return found[name]
+
+
+def can_name(actions: Sequence[str]) -> str:
+    """What a model knows, and what comes of all else.
+
+    >>> can_name(["run", "walk"])
+    'It can name 2 actions: run, walk. Whatever else is done gets one of these names too.'
+    """
+    known = plain(", ".join(actions))
+    return f"It can name {len(actions)} actions: {known}. Whatever else is done gets one of these names too."
 
 
 def choose_run(found: list[runs.Run]) -> runs.Run:

@@ -10,10 +10,10 @@ from har_core.ui.loaders import Model, models
 
 _STEPS = {
     "dataset": "Bring clips, a folder for each action, and look at them.",
-    "train": "A ResNet18 reads each frame, an LSTM reads them in order.",
+    "train": "Learn from the clips: how each picture looks, and how they follow each other.",
     "evaluate": "How good it is on people it has not seen, and what it mixes up.",
     "predict": "Upload a clip and see what the model makes of it.",
-    "live": "Stand before a camera and see it named as you do it.",
+    "live": "Stand before a camera and see what you do named as you do it.",
 }
 
 
@@ -62,7 +62,7 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
             if st.button("Train a model", type="primary", icon=":material/model_training:"):
                 go_to("train")
         else:
-            st.markdown("**No data set yet?** Try the example data set (about a minute), or bring your own clips.")
+            st.markdown("**No data set yet?** Try the example data set (a minute or two), or bring your own clips.")
             st.caption(plain(purpose()))
             with st.container(horizontal=True):
                 make_example_button()

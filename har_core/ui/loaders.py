@@ -141,9 +141,9 @@ def evaluated(model: Model, source: Dataset, split: str, key: tuple[object, ...]
     """
 
     def evaluate() -> Evaluation:
+        ready = predictor(model)  # first: it says that it is loading, and what comes next needs the same modules
         from har_core import evaluation
 
-        ready = predictor(model)
         clips = evaluation.select(source, ready.card, split)
         with progress("Predicting the clips") as report:
             known = evaluation.remarks(source, ready.card, split)

@@ -13,7 +13,7 @@ SHOWN_SECONDS = 60.0
 _NARROW = 0.05
 MOST_PEOPLE = 8
 """People who get a card; the picture shows the rest too."""
-_STAGES = {"detect": "Finding people", "encode": "Encoder", "classify": "Classifier", "draw": "Drawing"}
+_STAGES = {"detect": "Finding people", "encode": "Reading pictures", "classify": "Naming actions", "draw": "Drawing"}
 _STYLE = """<style>
 .har-live { --line: color-mix(in srgb, currentColor 14%, transparent); font-variant-numeric: tabular-nums;
   line-height: 1.35; }

@@ -62,7 +62,8 @@ def train_settings(source: Dataset) -> tuple[TrainConfig, str]:
         machine = _machine()
     held = int(learning["freeze_epochs"])
     if start != "none" and epochs <= held:
-        st.caption(f"The backbone is held for the first {held} epochs: with {epochs}, only the LSTM and head learn.")
+        st.caption(f"For the first {held} epochs only the part that reads the pictures in order learns. With {epochs} "
+                   "epochs the part that looks at each picture stays as it came.")  # fmt: skip
     augment = {"strength": strength, "flip": flip}
     chosen = {"dataset": str(source.root), "epochs": epochs, "augment": augment, "view": view}
     return TrainConfig.from_json(chosen | clip | network | learning | split | machine), name

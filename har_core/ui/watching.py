@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from har_core import weights, workspace
 from har_core.config import LiveConfig
 from har_core.errors import HarError
 from har_core.ui import panel
+from har_core.ui.choose import can_name
 from har_core.ui.frame import plain, reporting
 from har_core.ui.live import Stream, Viewer
 from har_core.ui.loaders import Model, predictor
@@ -38,6 +40,7 @@ def load(model: Model) -> tuple[Engine, Detector | None]:
 
     The detector is None where there is none.
     """
+    predictor(model)  # says that it is loading; `_engine` would be silent for seconds
     return _engine(model.folder, model.stamp, model), _detector_or_none()
 
 
@@ -89,7 +92,7 @@ def explain_view(engine: Engine, detector: Detector | None, mode: Mode) -> None:
     """What the choice means, where that is not plain."""
     if detector is None:
         st.caption("Nothing here finds people, so the whole picture is looked at, which is best with one person in it. "
-                   "A detector can be had under Weights, below.")  # fmt: skip
+                   "What finds people can be had under Weights, below.")  # fmt: skip
     elif mode == "person" and "person" not in engine.card.views:
         st.caption("This model was trained on whole pictures. It may do worse on the picture around one person.")
 
@@ -111,12 +114,14 @@ def _waiting() -> None:
                    icon=":material/wifi_off:")  # fmt: skip
 
 
-def show_people(viewer: Viewer, state: State, mode: Mode) -> None:
+def show_people(viewer: Viewer, state: State, mode: Mode, actions: Sequence[str]) -> None:
     """Who does what, twice a second, without running the page."""
     if state == "stopped":
         what = "each person" if mode == "person" else "the picture"
         st.markdown("**Press Start below the picture.**")
         st.caption(f"The action of {what} then stands here, with how probable it is, and what was done lately.")
+        if actions:
+            st.caption(can_name(actions))
         return
     st.fragment(_people, run_every=_PANEL_SECONDS)(viewer)
 

@@ -80,7 +80,9 @@ def weights_shelf() -> None:
     """The detectors that are known, with a button to fetch each that is missing. Nobody waits for a download."""
     running = jobs().running()
     with st.expander("Weights", icon=":material/inventory_2:"):
-        st.caption("What finds the people in a picture. Fetched once, kept in the workspace, used without internet.")
+        st.caption(
+            "What finds people in a picture; one is enough. Fetched once, kept in the workspace, used without internet."
+        )
         st.fragment(_shelf, run_every=_POLL_SECONDS if running else None)(running)
 
 

@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from har_core import detection, video, weights
 from har_core.config import LiveConfig
 from har_core.engine import Engine
-from har_core.errors import CheckpointError, ConfigError
-from har_core.ui import connection, live, panel, recording, webrtc
+from har_core.errors import CheckpointError, ConfigError, VideoError
+from har_core.ui import connection, live, panel, recording, sources, webrtc
 from har_core.values import Detections, LiveView, Prediction, Reading, Rgb, Segment, Tracks
 
 BRIGHT, DARK = np.full((48, 64, 3), 200, np.uint8), np.full((48, 64, 3), 40, np.uint8)
@@ -114,7 +114,7 @@ def choose(app: AppTest, label: str, option: str) -> AppTest:
 def test_without_a_model_the_way_to_one_is_shown(workspace: Path, open_page: Open, wire: Wire) -> None:
     app = open_page("live")
     assert not app.exception and "There is no model yet" in words(app) and not wire.asked
-    assert button(app, "Train a model").title[0].value == "Train"
+    assert button(app, "Get a data set").title[0].value == "Dataset"
 
 
 def test_without_a_detector_it_looks_at_the_whole_picture(ready_workspace: Path, open_page: Open, wire: Wire) -> None:
@@ -138,7 +138,11 @@ def test_with_a_detector_people_can_be_chosen(
     assert not app.exception and not app.error
     look = next(g for g in app.button_group if g.label == "Look at")
     assert not look.disabled and look.value == "frame"  # this model knows whole pictures only
+    assert "It can name 2 actions: bright, dark." in words(app)
+    places = [child.type for child in app.main.children.values()]
     app = choose(app, "Look at", "person")
+    # A sentence that came between would have moved the picture, and moved it ends.
+    assert [child.type for child in app.main.children.values()] == places
     assert "trained on whole pictures" in words(app)
     viewer = app.session_state["live viewer"]
     assert viewer.setup.config.view == "person" and viewer.setup.detector.identity == "boxes"
@@ -383,6 +387,82 @@ def test_a_recording_that_an_app_left_behind_is_finished(tmp_path: Path, monkeyp
     (found,) = recording.recordings(tmp_path)
     assert found.title == "2026-01-02 03:04:05"
     assert video.probe(found.film).seconds >= 3.9 and not (folder / recording.GROWING).exists()
+
+
+def record(recorder: recording.Recorder, number: int) -> None:
+    for i in range(number):
+        recorder.put(BRIGHT, i / 20)
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("the encoder broke")])
+def test_a_recording_that_ends_early_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    add = recording._GrowingFilm.add
+
+    def fill_up(film: Any, rgb: Rgb, seconds: float) -> None:
+        if seconds > 2.01:
+            raise error
+        add(film, rgb, seconds)
+
+    monkeypatch.setattr(recording._GrowingFilm, "add", fill_up)
+    recorder = recording.Recorder(tmp_path)
+    record(recorder, 60)
+    until(lambda: recorder.trouble)
+    assert str(error.args[-1]) in recorder.trouble and "ended early" in recorder.trouble and "kept" in recorder.trouble
+    until(lambda: recording.recordings(tmp_path))  # at once, not when it is stopped
+    clock = recorder.seconds
+    record(recorder, 60)  # more than may wait
+    assert recorder.seconds == clock, "what is not recorded is not counted"
+    recorder.close()
+    (found,) = recording.recordings(tmp_path)
+    assert 1.9 < video.probe(found.film).seconds < 2.2 and not (found.folder / recording.GROWING).exists()
+
+
+def test_without_room_for_a_copy_the_film_stays_as_it_grew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "_SPARE_BYTES", 1 << 60)
+    recorder = recording.Recorder(tmp_path)
+    record(recorder, 60)
+    recorder.close()
+    (found,) = recording.recordings(tmp_path)
+    assert recorder.trouble == "" and video.probe(found.film).seconds > 2
+    assert [file.name for file in found.folder.iterdir()] == [recording.FILM]
+
+
+def test_the_film_goes_on_where_events_cannot_be_written(tmp_path: Path) -> None:
+    recorder = recording.Recorder(tmp_path)
+    (recorder.folder / recording.EVENTS).mkdir()
+    record(recorder, 20)
+    recorder.note([Segment(1, "wave", 0.0, 0.5, 0.5)])
+    assert "events" in recorder.trouble
+    record(recorder, 40)
+    (recorder.folder / recording.EVENTS).rmdir()
+    recorder.note([Segment(1, "no text: \udcff", 0.0, 0.5, 0.5)])
+    assert recorder.trouble == ""
+    recorder.close()
+    (found,) = recording.recordings(tmp_path)
+    assert video.probe(found.film).seconds > 1.9
+    assert "wave" in found.events.read_text() and "no text: ?" in found.events.read_text()
+
+
+def test_what_others_put_among_the_recordings_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "_UNTOUCHED_SECONDS", -1.0)
+    (tmp_path / "foreign.txt").write_text("x")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("bad\udcff", "elsewhere/own"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / recording.FILM).write_bytes(b"x")
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / recording.GROWING).write_bytes(b"no film")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "own")
+    found = recording.recordings(tmp_path)
+    assert [f.folder.name for f in found] == ["link", "left"]
+    found[0].delete()
+    assert not (tmp_path / "link").is_symlink() and (tmp_path / "elsewhere" / "own" / recording.FILM).is_file()
+
+
+def test_a_clip_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"gone\.mp4 cannot be read"):
+        sources._properties(tmp_path / "gone.mp4")
 
 
 def test_nothing_is_recorded_where_nothing_comes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from har_core.ui import loaders
 def test_without_a_model_the_way_to_one_is_shown(workspace: Path, open_page: Open) -> None:
     app = open_page("predict")
     assert not app.exception and "There is no model yet" in words(app)
-    assert button(app, "Train a model").title[0].value == "Train"
+    assert button(app, "Get a data set").title[0].value == "Dataset"
 
 
 def test_a_clip_is_named_and_a_broken_one_gets_its_sentence(
