@@ -73,12 +73,15 @@ def pack_embeddings(clips: Sequence[Tensor], labels: Sequence[int] = ()) -> Batc
 class FrameStore:
     """Decoded, fitted frames on disk, so that a clip is decoded once. `folder` = None keeps nothing.
 
-    `follow` finds the people of a file, for the view "person"; where it finds nobody the whole picture is taken.
+    `follow` finds the people of a file, for the view "person"; where it finds nobody the whole picture is taken;
+    `follower` names what finds them, and changes when it would find others.
     """
 
-    def __init__(self, folder: Path | None, follow: Callable[[Path], People] | None = None) -> None:
+    def __init__(
+        self, folder: Path | None, follow: Callable[[Path], People] | None = None, *, follower: str = ""
+    ) -> None:
         self._folder = folder
-        self.follow = follow
+        self.follow, self._follower = follow, follower
 
     def frames(self, path: Path, instants: Seconds, size: int, view: View = "frame") -> Rgb:
         """What is looked at, at these instants, fitted into a square: uint8 `(N, size, size, 3)`.
@@ -86,7 +89,7 @@ class FrameStore:
         Raises:
             VideoError: the file cannot be decoded.
         """
-        kept = (size,) if view == "frame" else (size, view)
+        kept = (size,) if view == "frame" else (size, view, self._follower)
         stored = self._folder / f"{_key(path, instants, kept)}.npy" if self._folder else None
         if stored is not None:
             # A file cut short by a full disk or a killed process is made again.

@@ -12,14 +12,26 @@ from har_core.config import ClipSpec, LiveConfig, TrainConfig, View
 from har_core.errors import DatasetError, HarError, TrainingError
 from har_core.events import Event, Noticed, Prepared
 from har_core.sampling import propose
-from har_core.values import Clip, Split
+from har_core.values import Clip, Detections, Rgb, Split
 
 Stopped = Callable[[], bool]
 CACHE_BYTES = 20 * 2**30
 
 
-class _Asked(Exception):  # no error: it leaves the reading of a large data set when asked to stop
+class _Asked(Exception):  # no error: it leaves the reading of a large data set, or a long clip, when asked to stop
     pass
+
+
+class _Heeding:
+    """A detector that gives up when asked to stop: to find the people of a long clip takes minutes."""
+
+    def __init__(self, detector: detection.Detects, stopped: Stopped) -> None:
+        self.identity, self._detector, self._stopped = detector.identity, detector, stopped
+
+    def detect(self, rgb: Rgb) -> Detections:
+        if self._stopped():
+            raise _Asked
+        return self._detector.detect(rgb)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,9 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
         raise DatasetError(
             f"Training needs clips of two actions or more, but {config.dataset} has {len(source.actions)}."
         )
-    store = FrameStore(workspace() / "cache" / "frames" if config.cache else None, _follower(config))
+    preparing = True  # training itself ends between two steps
+    follow, follower = _follower(config, lambda: preparing and stopped())
+    store = FrameStore(workspace() / "cache" / "frames" if config.cache else None, follow, follower=follower)
     material = _material(config, source, split, store)
     if config.cache:
         trim(workspace() / "cache" / "frames", most_bytes=CACHE_BYTES)
@@ -86,15 +100,22 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
         )
     if store.follow:
         cropped = split.train + (split.validation if config.view == "person" else ())
-        empty = sum(store.follow(clip.path).main is None for clip in cropped)
+        empty = 0
+        for clip in cropped:  # where nothing is kept, people are looked for only now
+            try:
+                empty += store.follow(clip.path).main is None
+            except _Asked:
+                return None
         if empty:
             yield Noticed(f"Nobody was found in {empty} of {len(cropped)} clips; their whole picture is looked at.")
+    preparing = False
     return material
 
 
-def _follower(config: TrainConfig) -> Callable[[Path], people.People] | None:
+def _follower(config: TrainConfig, stopped: Stopped) -> tuple[Callable[[Path], people.People] | None, str]:
+    """What finds the people of a clip, and what to call it; nothing where they are not looked at."""
     if config.view == "frame":
-        return None
+        return None, ""
     settings = LiveConfig()
     detector = detection.load(config.detector, settings)
     if detector is None:
@@ -102,10 +123,10 @@ def _follower(config: TrainConfig) -> Callable[[Path], people.People] | None:
             "Training on people needs a detector, but there is none on this machine. List and fetch them with "
             "`python -m har_core weights`, or train on the whole picture."
         )
+    kept, heeding = workspace() / "cache" / "people", _Heeding(detector, stopped)
     # Also kept here: the disk may be full.
-    return lru_cache(4096)(
-        partial(people.follow, detector=detector, config=settings, cache=workspace() / "cache" / "people")
-    )
+    follow = lru_cache(4096)(partial(people.follow, detector=heeding, config=settings, cache=kept))
+    return follow, detector.identity
 
 
 def _material(
@@ -140,9 +161,9 @@ def _decoded(material: Material, broken: set[Path]) -> Iterator[Event]:
     yield Prepared(0, len(jobs))
     for done, (index, error) in enumerate(decode_all(jobs), 1):
         clip = everything[index]
-        if error is not None and not isinstance(error, HarError):
+        if error is not None and not isinstance(error, (HarError, _Asked)):
             raise error
-        if error is not None and clip.path not in broken:
+        if isinstance(error, HarError) and clip.path not in broken:
             broken.add(clip.path)
             yield Noticed(f"{clip.name} is left out: {error}")
         yield Prepared(done, len(jobs))

@@ -18,6 +18,7 @@ import streamlit as st
 
 from har_core import workspace
 from har_core.config import LiveConfig
+from har_core.errors import VideoError
 from har_core.images import jpeg
 from har_core.ui.recording import Recorder
 from har_core.values import LiveView, Rgb, Segment
@@ -206,14 +207,19 @@ class Stream:
         return self._recorder
 
     def record(self) -> None:
-        """Begin to record; does nothing where it records already.
+        """Begin to record; does nothing where it records already. What came of the recording before is forgotten.
 
         Raises:
-            VideoError: the workspace cannot be written.
+            VideoError: the workspace cannot be written. It is kept as `trouble` too: the page draws itself anew soon.
         """
         with self._turn:
             if self._recorder is None and self.open:
-                self._recorder = Recorder(workspace() / "recordings")
+                try:
+                    self._recorder = Recorder(workspace() / "recordings")
+                except VideoError as error:
+                    self._viewer.fail(str(error))
+                    raise
+                self._viewer.fail("")
 
     def stop_recording(self) -> Path | None:
         """End the recording and wait until it is whole; gives its folder."""

@@ -29,6 +29,8 @@ from har_core.values import Rgb, Segment
 FILM, GROWING, EVENTS = "film.mp4", "film.part.mp4", "events.csv"
 _UNTOUCHED_SECONDS = 15.0
 """A growing film that nobody wrote to for so long was left behind by an app that ended."""
+_SPARE_BYTES = 1 << 20
+"""Room that must be left beside the copy of a film while it is finished."""
 _WAITING = 30
 _TICKS = 1000
 _COLUMNS = ("person", "action", "start", "stop", "mean probability")
@@ -58,20 +60,27 @@ class Recording:
         return self.folder.name
 
     def delete(self) -> None:
-        """Remove it for good."""
+        """Remove it for good; of a folder that is a link, the link."""
+        if self.folder.is_symlink():
+            self.folder.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def recordings(home: Path) -> list[Recording]:
-    """The finished recordings, newest first; those that an app left unfinished are finished now."""
+    """The finished recordings, newest first; those that an app left unfinished are finished now.
+
+    Left out: what cannot be read, and folders of others whose names are no text, for no page can show them.
+    """
     found = []
-    for folder in sorted((f for f in home.glob("*") if f.is_dir()), reverse=True):
+    for folder in sorted(home.glob("*"), reverse=True):
         growing = folder / GROWING
         with contextlib.suppress(OSError):
             if growing.is_file() and time.time() - growing.stat().st_mtime > _UNTOUCHED_SECONDS:
                 _finish(growing)
-        if (folder / FILM).is_file():
-            found.append(Recording(folder))
+        with contextlib.suppress(OSError, UnicodeEncodeError):
+            folder.name.encode()
+            if (folder / FILM).is_file():
+                found.append(Recording(folder))
     return found
 
 
@@ -94,7 +103,8 @@ class Recorder:
                 self.folder.mkdir()
         except OSError as error:
             raise VideoError(f"Nothing can be recorded: {error.strerror} ({home}). Make room there.") from None
-        self.trouble = ""
+        self._ended = ""  # why the film ended early
+        self._untold = ""  # why the events are not on the disk
         self.seconds = 0.0
         self._begun: float | None = None
         self._last = 0.0
@@ -105,8 +115,15 @@ class Recorder:
         self._writer = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._writer.start()
 
+    @property
+    def trouble(self) -> str:
+        """What went wrong, in a sentence, or nothing."""
+        return self._ended or self._untold
+
     def put(self, rgb: Rgb, seconds: float) -> None:
         """The picture that is shown now, uint8 `(H, W, 3)`; `seconds` of the stream."""
+        if self._ended:
+            return
         with self._lock:
             if self._begun is None:
                 self._begun = seconds
@@ -120,7 +137,7 @@ class Recorder:
     def note(self, segments: Iterable[Segment]) -> None:
         """What was done lately, in seconds of the stream; what is told again replaces what was told before."""
         with self._lock:
-            if self._begun is None:
+            if self._begun is None or self._ended:
                 return
             for s in segments:
                 if s.stop > self._begun:
@@ -129,10 +146,13 @@ class Recorder:
             told = sorted(self._events.values(), key=lambda s: (s.start, s.track or 0))
         part = self.folder / f".{EVENTS}.part"
         try:
-            part.write_text(as_csv(told), encoding="utf-8")
+            part.write_text(as_csv(told), encoding="utf-8", errors="replace")
             part.replace(self.folder / EVENTS)
-        except OSError as error:
-            self.trouble = f"The events of the recording cannot be written: {error.strerror}."
+            self._untold = ""
+        except OSError as error:  # the film goes on, and what is told next has all that was told before
+            self._untold = f"The events of the recording cannot be written: {error.strerror}. Make room there."
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Write what waits, and finish the film. Once it returns the recording is whole; again does nothing."""
@@ -145,21 +165,30 @@ class Recorder:
     def _write(self) -> None:
         film: _GrowingFilm | None = None
         while (item := self._frames.get()) is not None:
-            if self.trouble:
+            if self._ended:
                 continue  # somebody must empty the queue
             try:
                 film = film or _GrowingFilm(self.folder / GROWING, item[0])
                 film.add(*item)
-            except (OSError, ValueError) as error:
-                self.trouble = f"The recording has ended early: {getattr(error, 'strerror', None) or error}."
+            except Exception as error:  # any: were this thread to end, whoever stops the recording would wait for ever
+                self._ended = f"The recording has ended early: {_reason(error)}. What there is of it is kept."
+                self._end(film)  # now, while it is known to be ours
         if film is None:
             shutil.rmtree(self.folder, ignore_errors=True)
-            return
-        try:
-            film.close()
-            _finish(self.folder / GROWING)
-        except (OSError, ValueError) as error:
-            self.trouble = f"The recording could not be finished: {getattr(error, 'strerror', None) or error}."
+        elif not self._ended:
+            self._end(film)
+
+    def _end(self, film: "_GrowingFilm | None") -> None:
+        """Close the film and put its index to the front; where the first fails, the second is tried all the same."""
+        for step in (film.close, lambda: _finish(self.folder / GROWING)) if film else ():
+            try:
+                step()
+            except Exception as error:
+                self._ended = self._ended or f"The recording could not be finished: {_reason(error)}."
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def as_csv(segments: Iterable[Segment]) -> str:
@@ -205,14 +234,20 @@ class _GrowingFilm:
         self._film.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        self._film.mux(self._stream.encode(None))
-        self._film.close()
+        try:
+            self._film.mux(self._stream.encode(None))
+        finally:
+            self._film.close()
 
 
 def _finish(growing: Path) -> None:
     """Turn a film in fragments into one with its index at the front; the pictures are copied as they are."""
     import av
 
+    if shutil.disk_usage(growing.parent).free < growing.stat().st_size + _SPARE_BYTES:
+        # FFmpeg never closes a copy that fails on a full disk: the room it took would be gone until the app ends.
+        growing.replace(growing.with_name(FILM))
+        return
     part = growing.with_name(f".{FILM}.{secrets.token_hex(4)}.part")
     try:
         with (
@@ -227,7 +262,11 @@ def _finish(growing: Path) -> None:
                     film.mux(packet)
         part.replace(growing.with_name(FILM))
         growing.unlink(missing_ok=True)
-    except (av.error.FFmpegError, IndexError):  # not even a first fragment, or no room for a copy: keep what there is
+    except (
+        av.error.FFmpegError,
+        IndexError,
+        ValueError,
+    ):  # not even a first fragment, or no room for a copy: keep what there is
         growing.replace(growing.with_name(FILM))
     finally:
         part.unlink(missing_ok=True)

@@ -93,6 +93,9 @@ def _of_a_data_set(sets: dict[str, Path], *, locked: bool) -> Path | None:
 
 
 def _properties(path: Path) -> VideoProperties:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise VideoError(f"{path.name} cannot be read: {error.strerror}. Choose another clip.") from None
     key = (path, status.st_size, status.st_mtime_ns)
     return shelf("properties", 64).get(key, lambda: video.probe(path))

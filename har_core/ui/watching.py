@@ -234,15 +234,17 @@ def _recording(recording: Recording) -> None:
                     if st.button("Delete for good", key=f"delete {name}", type="primary"):
                         recording.delete()
                         st.rerun()
-        if playing:
+        if playing and recording.film.is_file():
             st.video(str(recording.film), autoplay=True, muted=True, alt=f"The recording of {recording.title}")
 
 
 def _measures(recording: Recording) -> str:
-    status = recording.film.stat()
-    key = (recording.film, status.st_size, status.st_mtime_ns)
     try:
+        status = recording.film.stat()
+        key = (recording.film, status.st_size, status.st_mtime_ns)
         seconds = shelf("recordings", 256).get(key, lambda: _seconds(recording.film))
+    except OSError:  # somebody deleted it on the disk
+        return "is gone"
     except HarError:
         return "cannot be played"
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}, {status.st_size / 1e6:.1f} MB"

@@ -544,6 +544,20 @@ def test_crops_are_what_is_stored(config: TrainConfig, looked: list[Any], bright
     assert rgb.shape[1:] == (3, 32, 32)
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_stop_is_heeded_while_people_are_looked_for(
+    config: TrainConfig, looked: list[Any], bright: Any, cache: bool
+) -> None:
+    steps = preparation.prepare(replace(config, view="person", cache=cache), lambda: bright.looked >= 5)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            assert end.value is None
+            break
+    assert bright.looked < 10, "it ends within a clip, however long that is"
+
+
 @pytest.mark.parametrize("view", ["person", "both"])
 @pytest.mark.parametrize("detector", ["auto", "none"])
 def test_people_need_a_detector(config: TrainConfig, view: Any, detector: str, tmp_path: Path) -> None:

@@ -418,6 +418,21 @@ def test_a_recording_that_ends_early_is_kept(tmp_path: Path, monkeypatch: pytest
     assert 1.9 < video.probe(found.film).seconds < 2.2 and not (found.folder / recording.GROWING).exists()
 
 
+def test_what_keeps_from_recording_is_said_until_it_can(engine: Engine, workspace: Path) -> None:
+    viewer = live.Viewer(live.Setup(engine, None, LiveConfig()))
+    stream = viewer.open()
+    send(stream, BRIGHT, 3)
+    workspace.mkdir(exist_ok=True)
+    (workspace / "recordings").write_text("in the way")
+    with pytest.raises(VideoError, match="Nothing can be recorded"):
+        stream.record()
+    assert "Nothing can be recorded" in stream.trouble
+    (workspace / "recordings").unlink()
+    stream.record()
+    assert stream.trouble == "" and stream.recorder is not None
+    stream.end()
+
+
 def test_without_room_for_a_copy_the_film_stays_as_it_grew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "_SPARE_BYTES", 1 << 60)
     recorder = recording.Recorder(tmp_path)
