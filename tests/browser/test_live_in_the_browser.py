@@ -268,6 +268,7 @@ def test_a_file_is_played_over_and_over(server: Server, visit: Visit, tmp_path: 
 def test_the_connection_check_says_one_sentence(server: Server, visit: Visit) -> None:
     viewer = visit(server)
     live(viewer)
+    viewer.settled()  # a press while the page is still being built may be lost
     viewer.page.get_by_text("Connection", exact=True).click()
     viewer.press("Check the connection")
     expect(viewer.page.get_by_test_id("stAlert").filter(has_text="All is well")).to_be_visible()
@@ -278,6 +279,7 @@ def test_a_browser_without_a_camera_is_told_so(server: Server, browser: Browser)
     context.set_default_timeout(PATIENCE)
     viewer = Viewer.at(context, server)
     live(viewer)
+    viewer.settled()  # a press while the page is still being built may be lost
     viewer.page.get_by_text("Connection", exact=True).click()
     viewer.press("Check the connection")
     expect(viewer.page.get_by_test_id("stAlert")).to_contain_text(re.compile("no camera|does not allow"))

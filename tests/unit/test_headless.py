@@ -304,7 +304,15 @@ def test_what_has_no_end_can_be_ended(cut_off: str, second: Path, tmp_path: Path
         out.unlink()
 
 
-def test_the_first_interrupt_ends_and_the_second_interrupts() -> None:
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C as Python has it: who runs tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_interrupt_ends_and_the_second_interrupts(listening: None) -> None:
     with headless.ended_by_interrupt() as stopped:
         assert not stopped()
         signal.raise_signal(signal.SIGINT)
