@@ -20,6 +20,23 @@ from har_core import commands
 from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import HarError
 
+_HELP = {
+    "detector": "what finds people: auto, none, a name or a path",
+    "view": "what is looked at",
+    "confidence": "how sure a box must be to become a person",
+    "iou": "of two boxes that overlap by more the less sure one goes",
+    "detector_size": "side in pixels of the picture in which people are looked for",
+    "detect_every": "look for people in every so many frames of a camera with 30 a second",
+    "keep": "for how many looks somebody who is not found is waited for",
+    "expand": "how much larger than the box the picture of a person is",
+    "most_people": "people beyond this number are not looked at",
+    "least_seconds": "how long somebody must be seen before anything is said",
+    "smoothing_seconds": "over about how long probabilities are averaged",
+    "hysteresis": "by how much another action must lead to take over",
+    "budget_ms": "how long encoding may take for each frame; people beyond that take turns",
+    "top": "how many actions to name",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit code."""
@@ -124,6 +141,7 @@ def _add_settings(parser: argparse.ArgumentParser, owner: type[Config], prefix: 
             continue
         options: dict[str, Any] = {"dest": where, "default": None}
         text = f"default {field.default}" if field.default is not dataclasses.MISSING else ""
+        text = "; ".join(filter(None, (_HELP.get(field.name, ""), text)))
         if hint is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text, **options)
         elif typing.get_origin(hint) is typing.Literal:
