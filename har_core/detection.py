@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -123,7 +124,9 @@ def _exported(weights_file: Path, size: int) -> Path:
     exported = folder / f"{weights_file.stem}_{size}_openvino_model"
     if not exported.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:  # ultralytics writes beside its file
+        # ultralytics writes beside its file, and traces with what torch calls deprecated
+        with tempfile.TemporaryDirectory(dir=folder) as scratch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             shutil.copy(weights_file, scratch)
             made = YOLO(str(Path(scratch) / weights_file.name)).export(format="openvino", imgsz=size, verbose=False)
             Path(made).replace(exported)
