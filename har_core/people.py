@@ -142,7 +142,7 @@ def _followed(length: float, at: NDArray[np.float64], path: Path, detector: Dete
     )
 
 
-def _joined(parts: Iterable[NDArray[np.generic]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray:  # type: ignore[type-arg]
+def _joined(parts: Iterable[NDArray[np.generic]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray:  # type: ignore[type-arg]  # that of `dtype`
     return np.concatenate([np.empty((0, *shape), dtype), *parts]).astype(dtype)
 
 

@@ -27,7 +27,7 @@ class Tracker:
         from ultralytics.trackers.byte_tracker import BYTETracker
 
         config = config or LiveConfig()
-        self._tracker: Any = BYTETracker(  # type: ignore[no-untyped-call]
+        self._tracker: Any = BYTETracker(  # type: ignore[no-untyped-call]  # it has no types
             SimpleNamespace(
                 track_high_thresh=config.confidence,
                 track_low_thresh=0.1,

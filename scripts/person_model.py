@@ -95,7 +95,7 @@ def _taught(rgb: Rgb, teacher: detection.Detector) -> list[list[float]] | None:
         if not len(sure) or _overlap(box[None], sure).max() < 0.5:
             return None
     scale = np.array([rgb.shape[1], rgb.shape[0]] * 2)
-    return (sure / scale).round(5).tolist()  # type: ignore[no-any-return]
+    return (sure / scale).round(5).tolist()  # type: ignore[no-any-return]  # numpy knows no better
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -104,7 +104,7 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     high = np.minimum(one[:, None, 2:], other[None, :, 2:])
     both = np.clip(high - low, 0, None).prod(-1)
     area = [np.clip(b[:, 2:] - b[:, :2], 0, None).prod(-1) for b in (one, other)]
-    return both / (area[0][:, None] + area[1][None] - both + 1e-9)  # type: ignore[no-any-return]
+    return both / (area[0][:, None] + area[1][None] - both + 1e-9)  # type: ignore[no-any-return]  # numpy knows no better
 
 
 def rows_of(work: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -253,7 +253,7 @@ def _batch(pictures: Pictures, random_: np.random.Generator, size: int) -> dict[
     return {"img": pixels, "bboxes": boxes, "cls": torch.zeros(len(boxes), 1), "batch_idx": index}
 
 
-def _keep(work: Path, model: Any, optimiser: Any, average: Any, done: int, spent: float) -> None:  # noqa: ANN401
+def _keep(work: Path, model: Any, optimiser: Any, average: Any, done: int, spent: float) -> None:  # noqa: ANN401  # as torch gives them
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average, "done": done,
              "spent": spent}  # fmt: skip
     torch.save(state, work / "last.new")

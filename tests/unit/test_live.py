@@ -147,25 +147,30 @@ def test_people_as_in_a_file(engine: Engine, tiny_model: Path, wandering: Path, 
     assert [s.action for s in seen[0].segments] == [s.action for s in file[0].segments] != []
 
 
-@pytest.mark.parametrize("rate", [30, 15, 10])
-def test_real_clips_at_other_rates(
-    engine: Engine, tiny_model: Path, rate: int, shared_clips: Callable[[str], Path], yolo: Path, made: Any,
-    tmp_path: Path,
-) -> None:  # fmt: skip
-    """Re-encoded, frame by frame and as a file: the same."""
-    original = next(shared_clips("yoga").rglob("*.mp4"))
-    path, at = tmp_path / "again.mp4", 3 + np.arange(round(1.5 * rate)) / rate
-    video.write(path, (rgb for _, rgb in video.read(original, at)), frames_per_second=rate)
-    (seen,) = play(made(engine, None, threaded=False, remember=True), path)
+def test_real_clips_from_slower_cameras(
+    engine: Engine, tiny_model: Path, shared_clips: Callable[[str], Path], yolo: Path, made: Any, tmp_path: Path
+) -> None:
+    """A file and cameras of 30, 15 and 10 frames a second that film the same agree on nine in ten people or more."""
+    originals = sorted(shared_clips("yoga").rglob("*.mp4"))[::8]
     predictor = Predictor(tiny_model, detector=detection.load(str(yolo)))
-    assert np.allclose(seen.prediction.probabilities, predictor.predict(path).probabilities, atol=1e-4)
-    as_files_do = LiveConfig(view="person", detect_every=max(1, round(rate / 10)))
-    people = play(made(engine, predictor.detector, as_files_do, threaded=False, remember=True), path)
-    file = predictor.everybody(path)
-    assert len(people) == len(file) >= 1
-    for one, other in zip(people, file, strict=True):
-        assert one.prediction.action == other.prediction.action
-        assert np.abs(one.prediction.probabilities - other.prediction.probabilities).max() < 0.05
+    agree: dict[int, list[bool]] = {1: [], 2: [], 3: []}
+    for original in originals:
+        path = tmp_path / "piece.mp4"
+        video.write(path, (rgb for _, rgb in video.read(original, 3 + np.arange(48) / 30)), frames_per_second=30)
+        file = {s.track: s.prediction for s in predictor.everybody(path)}
+        for every, held in agree.items():
+            recognizer = made(engine, predictor.detector, LiveConfig(view="person"), threaded=False, remember=True)
+            for number, (seconds, rgb) in enumerate(video.frames(path)):
+                if number % every == 0:
+                    recognizer.process(rgb, seconds)
+            recognizer.flush()
+            live = {s.track: s.prediction for s in recognizer.seen()}
+            held += [t in live and live[t].action == said.action for t, said in file.items()]
+            if every == 1:
+                assert live.keys() == file.keys()
+                assert all(np.abs(live[t].probabilities - p.probabilities).max() < 0.05 for t, p in file.items())
+    for held in agree.values():
+        assert len(held) >= len(originals) - 1 and sum(held) >= 0.9 * len(held), agree
 
 
 # --- what a viewer sees -------------------------------------------------------------------------------------
