@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_core import commands
+from har_core import commands, dataset_commands
 from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import HarError
 
@@ -95,6 +95,20 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=("train", "validation", "test", "all"), default="validation")
     evaluate.add_argument("--baselines", action="store_true", help="also score majority, shape, shuffled, one frame")
 
+    calibrate = command(
+        "calibrate", commands.calibrate, "Fit anew how sure a model may say it is; its weights stay as they are."
+    )
+    calibrate.add_argument("model", type=Path, metavar="MODEL", help="a model folder, or a run's folder")
+    calibrate.add_argument(
+        "--dataset", "--data", dest="data", type=Path, required=True, metavar="FOLDER",
+        help="folder of clips; those that validated the model are used, or all where none of them lie there",
+    )  # fmt: skip
+    calibrate.add_argument(
+        "--others", nargs="+", action="extend", default=[], type=Path, metavar="FOLDER",
+        help="folders of videos that show none of the model's actions: it shall be unsure of nine in ten of them",
+    )  # fmt: skip
+    calibrate.add_argument("--out", type=Path, metavar="FILE", help="also write the figures into a JSON file")
+
     predict = command("predict", commands.predict, "Name the action of clips.")
     predict.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
     predict.add_argument("--model", type=Path, required=True, help="a model folder, or a run's folder")
@@ -121,6 +135,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     example.add_argument("folder", type=Path, metavar="DIR")
     example.add_argument("--actors", type=int, default=8)
+
+    data = command(
+        "dataset", dataset_commands.list_, "List the data sets of the workspace, or bring one: fetch, import."
+    )
+    ways = data.add_subparsers(metavar="")
+    fetch = ways.add_parser("fetch", help="download a known data set: dataset fetch ucf101-top5")
+    fetch.set_defaults(command=dataset_commands.fetch)
+    fetch.add_argument("name", choices=("ucf101-top5",), help="about 400 MB; the clips of the Keras video examples")
+    fetch.add_argument("--to", type=Path, metavar="FOLDER", help="where it shall be; default: in the workspace")
+    bring = ways.add_parser("import", help="unpack an archive into the workspace, or link a folder")
+    bring.set_defaults(command=dataset_commands.import_)
+    bring.add_argument(
+        "source", type=Path, metavar="ARCHIVE_OR_FOLDER", help=".tar.gz, .tar, .zip, or a folder of clips"
+    )
+    bring.add_argument("--to", metavar="NAME", help="its name in the workspace; default: that of the source")
+    for way in (fetch, bring):
+        way.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
 
     weights = command("weights", commands.list_weights, "List the weights that can be used here, or fetch some.")
     fetch = weights.add_subparsers(metavar="").add_parser("fetch", help="download weights: weights fetch NAME")

@@ -4,6 +4,7 @@ The card says what the network must be shown (ClipSpec), what its outputs mean (
 from and how good it is. Whoever has the folder needs nothing else.
 """
 
+import contextlib
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -29,7 +30,9 @@ class Card(Config):
 
     `split` names the clips (paths below the data set's folder) that trained and validated it, so that a
     later evaluation scores the same ones. `scores` are those on its validation clips. `views` says what it was
-    shown while it learned: the whole picture ("frame"), people ("person"), or both.
+    shown while it learned: the whole picture ("frame"), people ("person"), or both. The logits are divided by
+    `temperature` before the softmax, an answer below `unsure_below` is none; `calibration` holds the figures that
+    both come from, as `calibration.calibrate` gives them, empty where nobody looked.
     """
 
     classes: tuple[str, ...]
@@ -42,7 +45,9 @@ class Card(Config):
     fingerprint: str = ""
     created: str = ""
     epoch: int = 0
+    temperature: float = 1.0
     unsure_below: float = 0.0
+    calibration: dict[str, Any] = field(default_factory=dict)
     licence: str = LICENCE
     format: int = FORMAT
     scores: dict[str, Any] = field(default_factory=dict)
@@ -60,18 +65,42 @@ class Card(Config):
                 raise ConfigError("A model's split must give a list of clips for each part, but does not.")
         if not 0 <= self.unsure_below <= 1:
             raise ConfigError(f"unsure_below is a probability, but is {self.unsure_below}.")
+        if not 0.05 <= self.temperature <= 20:  # NaN fails this too
+            raise ConfigError(f"A model's temperature must lie between 0.05 and 20, but is {self.temperature:g}.")
 
 
 def save(folder: Path, network: ActionNetwork, card: Card) -> None:
     """Write a checkpoint; one that is there is replaced whole, and whatever happens one of the two remains."""
-    tensors = network.state_dict()
-    _write(
-        folder,
-        {
-            "weights.safetensors": tensors,
-            "card.json": json.dumps(card.to_json(), indent=1, allow_nan=False, ensure_ascii=False),
-        },
-    )
+    _write(folder, {"weights.safetensors": network.state_dict(), "card.json": _as_text(card)})
+
+
+def replace_card(folder: Path, card: Card, *, of: Card) -> None:
+    """Give a checkpoint another card and leave all else in it as it is. Whoever reads meets the old or the new one.
+
+    Args:
+        folder: of the checkpoint.
+        card: to be written.
+        of: the card that it comes from. Where another is there now, a run has put a better epoch in its place.
+
+    Raises:
+        CheckpointError: the checkpoint was replaced meanwhile, or the card cannot be written.
+    """
+    folder = present(folder)
+    if read_card(folder) != of:
+        raise CheckpointError(f"The model in {folder} was replaced by another in the meantime. Do it again.")
+    fresh = folder / "card.json.new"
+    try:
+        fresh.write_text(_as_text(card), encoding="utf-8")
+        fresh.replace(folder / "card.json")
+    except OSError as error:
+        raise CheckpointError(f"The card in {folder} cannot be written: {error.strerror}. It stays as it is.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+
+
+def _as_text(card: Card) -> str:
+    return json.dumps(card.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
 
 
 def _write(folder: Path, files: dict[str, dict[str, Tensor] | str]) -> None:

@@ -12,16 +12,15 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
 
 from har_core import runs, weights, workspace
 from har_core.config import LiveConfig, TrainConfig
 from har_core.errors import CheckpointError, ConfigError, HarError, RunError
-from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, encode
+from har_core.events import Ended, Event, Failed, encode
+from har_core.terminal import event_printer, print_json, progress_bar
 
 if TYPE_CHECKING:
     from har_core.detection import Detector
@@ -64,11 +63,11 @@ def index(given: argparse.Namespace) -> int:
     """List a data set's clips."""
     from har_core import dataset
 
-    with _progress("clips") as report:
+    with progress_bar("clips") as report:
         found = dataset.read(given.data, progress=report)
     table = found.table()
     if given.json:
-        _print({
+        print_json({
             "layout": found.layout, "actions": list(found.actions), "groups": list(found.groups),
             "notes": list(found.notes), "fingerprint": found.fingerprint,
             "clips": json.loads(table.to_json(orient="records")),
@@ -114,7 +113,7 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
             if not quiet:
                 show(event)
 
-        show = _show()
+        show = event_printer()
         try:
             with contextlib.suppress(OSError):
                 os.nice(5)  # a live page beside it comes first
@@ -138,45 +137,8 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
             discard_state(run.folder)
     if quiet:
         best = {"best_epoch": ended.best_epoch, "best_accuracy": ended.best_accuracy, "reason": ended.reason}
-        _print({"run": str(run.folder), "model": str(run.best), **best})
+        print_json({"run": str(run.folder), "model": str(run.best), **best})
     return 0
-
-
-def _show() -> Callable[[Event], None]:
-    """Print events for a person; bars only on a terminal, so that a log stays readable."""
-    bars: dict[str, tqdm[Any]] = {}
-
-    def bar(total: int, text: str, done: int) -> None:
-        if text not in bars:
-            close()
-            bars[text] = tqdm(total=total, desc=text, leave=False, disable=None, file=sys.stderr)
-        bars[text].update(done - bars[text].n)
-
-    def close() -> None:
-        while bars:
-            bars.popitem()[1].close()
-
-    def show(event: Event) -> None:
-        if isinstance(event, Prepared):
-            return bar(event.total, "decoding", event.done)
-        if isinstance(event, Stepped):
-            return bar(event.steps, f"epoch {event.epoch}", event.step)
-        close()
-        if isinstance(event, Started):
-            print(f"{event.train_clips} clips train, {event.validation_clips} validate; {event.device}, "
-                  f"{event.precision}; weights {event.weights}", file=sys.stderr)  # fmt: skip
-        elif isinstance(event, EpochEnded):
-            print(f"epoch {event.epoch}: loss {event.train_loss:.3f}, validation loss {event.validation_loss:.3f}, "
-                  f"accuracy {event.validation_accuracy:.1%}{' (best)' if event.best else ''}, "
-                  f"{event.seconds:.1f} s", file=sys.stderr)  # fmt: skip
-        elif isinstance(event, Noticed):
-            print(event.message, file=sys.stderr)
-        elif isinstance(event, Ended):
-            print(f"ended by {event.reason}; best epoch {event.best_epoch}, accuracy {event.best_accuracy:.1%}",
-                  file=sys.stderr)  # fmt: skip
-        return None
-
-    return show
 
 
 def evaluate(given: argparse.Namespace) -> int:
@@ -185,20 +147,20 @@ def evaluate(given: argparse.Namespace) -> int:
     from har_core.prediction import Predictor
 
     predictor = Predictor(model_folder(given.model))
-    with _progress("reading") as report:
+    with progress_bar("reading") as report:
         source = dataset.read(given.data, progress=report)
     clips = evaluation.select(source, predictor.card, given.split)
-    with _progress("clips") as report:
+    with progress_bar("clips") as report:
         known = evaluation.remarks(source, predictor.card, given.split)
         scores = evaluation.evaluate(predictor, source, clips, notes=known, progress=report)
     for note in scores.notes:
         print(f"har_core: note: {note}", file=sys.stderr)
     dumb: dict[str, float] = {}
     if given.baselines:
-        with _progress("baselines") as report:
+        with progress_bar("baselines") as report:
             dumb = evaluation.baselines(predictor, source, scores, progress=report)
     if given.json:
-        _print(scores.to_json() | ({"baselines": dumb} if given.baselines else {}))
+        print_json(scores.to_json() | ({"baselines": dumb} if given.baselines else {}))
         return 0
     low, high = scores.interval
     print(f"accuracy {scores.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}), macro F1 {scores.macro_f1:.3f}")
@@ -207,6 +169,23 @@ def evaluate(given: argparse.Namespace) -> int:
         print(f"baseline {name}: {accuracy:.1%}")
     for clip, reason in scores.skipped:
         print(f"skipped {clip}: {reason}")
+    return 0
+
+
+def calibrate(given: argparse.Namespace) -> int:
+    """Fit what a model's probabilities mean, and below which it is unsure, anew."""
+    from har_core import recalibration
+
+    if given.out and not given.out.absolute().parent.is_dir():
+        raise ConfigError(f"--out must lie in a folder that is there, but {given.out.absolute().parent} is none.")
+    with progress_bar("clips") as report:
+        done = recalibration.recalibrate(model_folder(given.model), given.data, given.others, progress=report)
+    if given.out:
+        given.out.write_text(json.dumps(done.to_json(), indent=1), encoding="utf-8")
+    if given.json:
+        print_json(done.to_json())
+    else:
+        print(done.text())
     return 0
 
 
@@ -224,7 +203,7 @@ def predict(given: argparse.Namespace) -> int:
     if predictor.note:
         print(f"har_core: note: {predictor.note}", file=sys.stderr)
     answers: list[dict[str, Any]] = []
-    with _progress("clips") as report:
+    with progress_bar("clips") as report:
         for done, clip in enumerate(given.clips, 1):
             try:
                 seen = predictor.examine(clip)
@@ -237,7 +216,7 @@ def predict(given: argparse.Namespace) -> int:
                 answers.append({"clip": str(clip), "error": str(error)})
             report(done, len(given.clips))
     if given.json:
-        _print(answers)
+        print_json(answers)
     failed = [answer for answer in answers if "error" in answer]
     for answer in answers if not given.json else ():
         for place in answer.get("top", ()):
@@ -291,7 +270,7 @@ def live(given: argparse.Namespace) -> int:
     endless = not is_file or (given.loop and given.seconds == math.inf)
     watching = headless.ended_by_interrupt() if endless else contextlib.nullcontext(lambda: False)
     try:
-        with _progress("frames", unit="frame") as report, watching as stopped:
+        with progress_bar("frames", unit="frame") as report, watching as stopped:
             told = headless.run(
                 given.source, recognizer, realtime=given.realtime, out=given.out, seconds=given.seconds,
                 loop=given.loop, top=config.top, report=lambda _, number: report(number, 0), stopped=stopped,
@@ -299,7 +278,7 @@ def live(given: argparse.Namespace) -> int:
     finally:
         recognizer.close(wait=True)
     if given.json:
-        _print(told)
+        print_json(told)
         return 0
     print(f"{told['frames']} frames, {told['fps']:.1f} a second, {told['dropped']} dropped, "
           f"latency {told['latency_ms']['p50']:.0f} ms (95 %: {told['latency_ms']['p95']:.0f} ms)")  # fmt: skip
@@ -326,7 +305,7 @@ def list_runs(given: argparse.Namespace) -> int:
         best = max((e.validation_accuracy for e in epochs), default=None)
         rows.append({"run": run.name, "status": run.status(events), "epochs": len(epochs), "best_accuracy": best})
     if given.json:
-        _print(rows)
+        print_json(rows)
     if not rows and not given.json:
         print(f"There are no runs in {root}.", file=sys.stderr)
     for row in rows if not given.json else ():
@@ -339,10 +318,10 @@ def make_example(given: argparse.Namespace) -> int:
     """Render the example data set."""
     from har_core import example
 
-    with _progress("clips") as report:
+    with progress_bar("clips") as report:
         folder = example.make(given.folder, actors=given.actors, progress=report)
     if given.json:
-        _print({"folder": str(folder), "actions": list(example.ACTIONS), "purpose": example.PURPOSE})
+        print_json({"folder": str(folder), "actions": list(example.ACTIONS), "purpose": example.PURPOSE})
     else:
         print(f"{folder}: {', '.join(example.ACTIONS)}. {example.PURPOSE}")
     return 0
@@ -359,7 +338,7 @@ def list_weights(given: argparse.Namespace) -> int:
         for each in known
     ]  # fmt: skip
     if given.json:
-        _print(rows)
+        print_json(rows)
         return 0
     for each in known:
         there = "present" if each.present else "can be fetched" if each.url else "not in this copy"
@@ -371,11 +350,11 @@ def list_weights(given: argparse.Namespace) -> int:
 def fetch_weights(given: argparse.Namespace) -> int:
     """Download weights by name."""
     wanted = weights.entry(given.name)
-    with _progress(wanted.name, unit="B") as report:
+    with progress_bar(wanted.name, unit="B") as report:
         path = weights.fetch(wanted, progress=report)
     files = {file.name: weights.sha256(file) for file in ([path] if path.is_file() else sorted(path.iterdir()))}
     if given.json:
-        _print({"name": wanted.name, "path": str(path), "sha256": files})
+        print_json({"name": wanted.name, "path": str(path), "sha256": files})
         return 0
     print(path)
     for name, digest in files.items():
@@ -387,18 +366,3 @@ def model_folder(path: Path) -> Path:
     """The model in a folder: the folder itself, or its `best/` where a run is named."""
     # By the run's config, not by what lies in best/: a better epoch may be taking its place at the moment.
     return runs.Run(path).best if (path / "config.json").exists() else path
-
-
-@contextlib.contextmanager
-def _progress(what: str, *, unit: str = "it") -> Iterator[Callable[[int, int], None]]:
-    with tqdm(desc=what, leave=False, disable=None, file=sys.stderr, unit=unit, unit_scale=unit == "B") as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total or None
-            bar.update(done - bar.n)
-
-        yield report
-
-
-def _print(values: object) -> None:
-    print(json.dumps(values))

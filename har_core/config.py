@@ -12,6 +12,8 @@ from har_core.errors import ConfigError
 
 InitialWeights = Literal["auto", "imagenet", "bundled", "none"]
 Pooling = Literal["last", "mean", "attention"]
+Embedding = Literal["average", "grid"]
+Motion = Literal["off", "only", "beside"]
 View = Literal["frame", "person"]
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -99,11 +101,17 @@ class ClipSpec(Config):
 class NetworkConfig(Config):
     """The shape of the network and what its backbone starts from.
 
+    `embedding` says how ResNet18's last map, 512 numbers at each of 4 x 4 places, becomes 512 numbers: their
+    "average" over the places, which forgets where something is, or a "grid" of 32 learned numbers at each place.
+    `motion` says what the LSTM reads: the embeddings ("off"); their difference from the clip's mean ("only"), in
+    which all that stands still, a room as well as a pose, is gone; or both, one "beside" the other.
     `lstm_layers` = 0 leaves the LSTM out and pools the embeddings themselves: the baseline that shows
     what reading in time is worth.
     """
 
     weights: InitialWeights = "auto"
+    embedding: Embedding = "average"
+    motion: Motion = "off"
     lstm_size: int = 256
     lstm_layers: int = 1
     bidirectional: bool = False

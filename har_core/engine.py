@@ -40,7 +40,7 @@ class Engine:
         if runtime == "openvino" or (runtime == "auto" and self._device.type == "cpu"):
             self.runtime, self._device = "openvino", torch.device("cpu")
             self._compiled = _compile(self._network, folder, self.card.clip.size)
-            self._network.backbone = nn.Identity()  # its copy in OpenVINO does the work
+            self._network.backbone, self._network.places = nn.Identity(), None  # their copy in OpenVINO does the work
         self._network.to(self._device)
 
     def encode(self, rgb: Rgb) -> Embeddings:
@@ -64,7 +64,9 @@ class Engine:
             return []
         packed = pack_embeddings([torch.from_numpy(np.ascontiguousarray(clip)) for clip in clips]).packed
         with torch.inference_mode():
-            probabilities = self._network.classify(move(packed, self._device)).double().softmax(1).cpu().numpy()
+            logits = self._network.classify(move(packed, self._device)).cpu().double()
+        # The one place where the card's temperature acts: file, live and evaluation all come through here.
+        probabilities = (logits / self.card.temperature).softmax(1).numpy()
         return [Prediction(row, self.card.classes, self.card.unsure_below) for row in probabilities]
 
 
@@ -91,7 +93,8 @@ def _compile(network: ActionNetwork, folder: Path, size: int) -> Any:  # noqa: A
 
     # Of what was loaded, not of the file: a run may have replaced it meanwhile.
     weights = hashlib.sha256()
-    for value in network.backbone.state_dict().values():
+    parts = [network.backbone] if network.places is None else [network.backbone, network.places]
+    for value in (value for part in parts for value in part.state_dict().values()):
         weights.update(value.numpy().tobytes())
     exported = folder / "openvino" / f"{weights.hexdigest()[:16]}-{size}.xml"
     core = openvino.Core()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torchvision.models import resnet18
 
 from har_core import weights
@@ -18,6 +18,10 @@ from har_core.config import InitialWeights, NetworkConfig
 from har_core.errors import CheckpointError
 
 EMBEDDING = 512
+GRID = 4
+"""A map of 4 x 4 places is what ResNet18 gives at 112 px; larger ones are averaged down to it."""
+MOTION_GAIN = 4.0
+"""Differences from the mean are about a fifth of the embeddings; they should weigh as much."""
 
 
 class _BatchNorm(nn.BatchNorm2d):
@@ -48,15 +52,20 @@ class ActionNetwork(nn.Module):
         self.pretrained = pretrained
         self.backbone = resnet18(weights=None, norm_layer=_BatchNorm)
         self.backbone.fc = nn.Identity()
+        self.places: nn.Conv2d | None = None
+        if config.embedding == "grid":
+            self.backbone.avgpool = nn.AdaptiveAvgPool2d(GRID)
+            # No bias: what stands still at a place must vanish in the difference from the mean.
+            self.places = nn.Conv2d(EMBEDDING, EMBEDDING // GRID**2, 1, bias=False)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255, persistent=False)
-        width = EMBEDDING
+        width = EMBEDDING * (2 if config.motion == "beside" else 1)
         self.lstm: nn.LSTM | None = None
         if config.lstm_layers:
             self.lstm = nn.LSTM(
-                EMBEDDING,
+                width,
                 config.lstm_size,
                 config.lstm_layers,
                 batch_first=True,
@@ -69,14 +78,36 @@ class ActionNetwork(nn.Module):
         self.head = nn.Linear(width, classes)
         self.frozen = False
 
+    def look(self, rgb: Tensor) -> Tensor:
+        """What the backbone sees in pictures, uint8 `(N, 3, S, S)`: float `(N, 512)`, or `(N, 8192)` for a grid."""
+        normal = (rgb.float() - self.mean) / self.std
+        seen: Tensor = self.backbone(normal.contiguous(memory_format=torch.channels_last))
+        return seen
+
+    def embed(self, seen: Tensor) -> Tensor:
+        """Embeddings float `(N, 512)` of what `look` gave; all that a backbone that is held leaves to learn here."""
+        if self.places is None:
+            return seen
+        placed: Tensor = self.places(seen.view(-1, EMBEDDING, GRID, GRID))
+        return placed.flatten(1)
+
     def encode(self, rgb: Tensor) -> Tensor:
         """Embeddings float `(N, 512)` of pictures, uint8 `(N, 3, S, S)`; each alone, in the order given."""
-        normal = (rgb.float() - self.mean) / self.std
-        embedding: Tensor = self.backbone(normal.contiguous(memory_format=torch.channels_last))
-        return embedding
+        return self.embed(self.look(rgb))
+
+    def _moving(self, embeddings: PackedSequence) -> PackedSequence:
+        """What differs from each clip's mean, alone or beside the embeddings themselves."""
+        padded, lengths = pad_packed_sequence(embeddings, batch_first=True)
+        total = padded.sum(dim=1, keepdim=True)  # the padding is zero
+        moved = MOTION_GAIN * (padded - total / lengths.to(padded.device)[:, None, None])
+        if self.config.motion == "beside":
+            moved = torch.cat([padded, moved], dim=2)
+        return pack_padded_sequence(moved, lengths, batch_first=True, enforce_sorted=False)
 
     def classify(self, embeddings: PackedSequence) -> Tensor:
         """Logits `(B, C)` of packed embeddings `(sum T, 512)`, in the order that was packed."""
+        if self.config.motion != "off":
+            embeddings = self._moving(embeddings)
         states, final = embeddings, None
         if self.lstm is not None:
             states, (hidden, _) = self.lstm(embeddings)

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from har_core import checkpoint
-from har_core.batches import Batch, collate, move, pack_embeddings, prefetch
+from har_core.batches import Batch, collate, pack_embeddings, prefetch
+from har_core.calibration import calibrate
 from har_core.config import TrainConfig
 from har_core.errors import DatasetError, TrainingError
 from har_core.events import Ended, EpochEnded, Event, Started, Stepped
@@ -90,7 +91,9 @@ class Trainer:
         self.loss = nn.CrossEntropyLoss(weight=self._class_weights(), label_smoothing=config.label_smoothing)
         hold = self.network.pretrained and config.freeze_epochs > 0 and not config.freeze_backbone
         self.progress = Progress(held_until=-1 if hold else 0)
-        self._embedded: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
+        self._looked: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
+        self._validated: list[tuple[np.ndarray, int]] = []
+        """Of each validation clip the logits of its windows `(W, C)` and its label, as they were last."""
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
             if kept["fingerprint"] != source.fingerprint:
                 # They would be split anew, so that what validated may train; and labels may mean other actions.
@@ -124,7 +127,7 @@ class Trainer:
             epoch, begun = state.epoch + 1, time.monotonic()
             self.network.freeze(self.config.freeze_backbone or state.held_until < 0)
             if not self.network.frozen:
-                self._embedded.clear()  # a backbone that learns makes them stale
+                self._looked.clear()  # a backbone that learns makes them stale
             torch.manual_seed(self.config.seed * 100_003 + epoch)
             losses, right, seen = 0.0, 0, 0
             rates = [group["lr"] for group in self.optimiser.param_groups]
@@ -199,31 +202,31 @@ class Trainer:
         return int(np.random.SeedSequence((self.config.seed, epoch, index)).generate_state(1)[0] >> 1)
 
     def _batch(self, epoch: int, indices: Sequence[int]) -> Batch:
-        """Pixels, or embeddings while the backbone is frozen. Runs in the prefetching thread."""
+        """Pixels, or what a frozen backbone sees in them. Runs in the prefetching thread."""
         if not self.network.frozen:
             return collate([self.learn.sample(i, seed=self._seed(epoch, i)) for i in indices])
         windows = []
         for i in indices:
-            at, embeddings = self._embeddings(i, epoch)
-            windows.append(embeddings[torch.from_numpy(self.learn.window(i, at, seed=self._seed(epoch, i)))])
+            at, seen = self._seen(i, epoch)
+            windows.append(seen[torch.from_numpy(self.learn.window(i, at, seed=self._seed(epoch, i)))].float())
         return pack_embeddings(windows, [self.learn.labels[i] for i in indices])
 
-    def _embeddings(self, index: int, epoch: int) -> tuple[np.ndarray, Tensor]:
-        """A training clip's grid, encoded once by the frozen backbone in each of a few variations."""
+    def _seen(self, index: int, epoch: int) -> tuple[np.ndarray, Tensor]:
+        """A training clip's instants, looked at once by the frozen backbone in each of a few variations."""
         view = epoch % VARIATIONS if self.config.freeze_backbone else 0
         key = ("train", index, view)
-        if key not in self._embedded:
+        if key not in self._looked:
             # The first is the clip as it is: a held backbone cannot learn that a crop is the same thing.
             at, rgb = self.learn.varied(index, seed=self._seed(view, index) if view else None)
-            self._embedded[key] = (at, self._encode(rgb))
-        return self._embedded[key]
+            self._looked[key] = (at, self._look(rgb))
+        return self._looked[key]
 
     @torch.no_grad()
-    def _encode(self, rgb: np.ndarray) -> Tensor:
-        """Embeddings float32 `(N, 512)` on the CPU of pictures uint8 `(N, 3, S, S)`."""
+    def _look(self, rgb: np.ndarray) -> Tensor:
+        """What the backbone sees in pictures uint8 `(N, 3, S, S)`: float16 `(N, F)` on the CPU, to be kept."""
         parts = torch.split(torch.from_numpy(np.ascontiguousarray(rgb)), ENCODE_AT_ONCE)
         with self._autocast():
-            return torch.cat([self.network.encode(part.to(self.device)).float().cpu() for part in parts])
+            return torch.cat([self.network.look(part.to(self.device)).half().cpu() for part in parts])
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
@@ -232,10 +235,9 @@ class Trainer:
         packed = batch.packed
         if packed.data.dtype == torch.uint8:
             with self._autocast():
-                features = self.network.encode(packed.data)
-            packed = packed._replace(data=features.float())
-        # The LSTM stays in fp32: it costs next to nothing, and rounding adds up over its steps.
-        return self.network.classify(packed)
+                packed = packed._replace(data=self.network.look(packed.data))
+        # The rest stays in fp32: it costs next to nothing, and rounding adds up over the LSTM's steps.
+        return self.network.classify(packed._replace(data=self.network.embed(packed.data.float())))
 
     def _optimise(self, batch: Batch) -> tuple[float, int]:
         """One step; gives the loss and how many clips were right."""
@@ -253,20 +255,23 @@ class Trainer:
         """Accuracy and negative log-likelihood of the mean of each clip's windows; None when asked to stop."""
         self.network.eval()
         right, loss = 0, 0.0
+        self._validated.clear()
         for index, label in enumerate(self.check.labels):
             if stopped():
                 return None
             key = ("validation", index, 0)
-            if (encoded := self._embedded.get(key)) is None:
+            if (encoded := self._looked.get(key)) is None:
                 rgb, where = self.check.frames(index)
-                encoded = (where, self._encode(rgb))
+                encoded = (where, self._look(rgb))
                 if self.network.frozen:
-                    self._embedded[key] = encoded
-            where, embeddings = encoded
-            batch = move(pack_embeddings([embeddings[torch.from_numpy(w)] for w in where]).packed, self.device)
-            probabilities = self.network.classify(batch).softmax(1).mean(0).cpu()
+                    self._looked[key] = encoded
+            where, seen = encoded
+            windows = pack_embeddings([seen[torch.from_numpy(window)].float() for window in where])
+            logits = self._logits(windows.to(self.device))
+            probabilities = logits.softmax(1).mean(0).cpu()
             if not probabilities.isfinite().all():
                 return 0.0, math.nan
+            self._validated.append((logits.cpu().double().numpy(), label))
             right += int(probabilities.argmax()) == label
             loss -= math.log(max(float(probabilities[label]), 1e-9))
         return right / len(self.check.labels), loss / len(self.check.labels)
@@ -281,6 +286,11 @@ class Trainer:
 
     def _card(self) -> checkpoint.Card:
         root = self.source.root
+        # With each best epoch, not once at the end: a run may be cut off at any moment, and this takes no time.
+        calibrated = calibrate(
+            [logits for logits, _ in self._validated], [label for _, label in self._validated], self.source.actions,
+            on=f"validation clips of epoch {self.progress.best_epoch}",
+        )  # fmt: skip
         return checkpoint.Card(
             classes=self.source.actions,
             clip=self.learn.spec,
@@ -292,8 +302,9 @@ class Trainer:
             fingerprint=self.source.fingerprint,
             created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             epoch=self.progress.best_epoch,
-            # Hardly more than guessing would give is no answer.
-            unsure_below=min(0.55, 1.5 / len(self.source.actions)),
+            temperature=calibrated.temperature,
+            unsure_below=calibrated.unsure_below,
+            calibration=calibrated.figures,
             scores={
                 "validation accuracy": self.progress.best_accuracy,
                 "validation loss": self.progress.best_loss,

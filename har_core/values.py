@@ -86,6 +86,20 @@ class Sample:
         return f"Sample({self.rgb.shape}, label={self.label})"
 
 
+_NOTHING = frozenset({"none", "nothing", "no action", "background", "other", "unclassified"})
+
+
+def is_nothing(action: str) -> bool:
+    """Whether a class of this name stands for everything that is none of the actions.
+
+    To take a clip of something else for it is right: no action is named.
+
+    >>> [is_nothing(name) for name in ("None", "no_action", "nonet", "wave")]
+    [True, True, False, False]
+    """
+    return " ".join(action.casefold().replace("_", " ").replace("-", " ").split()) in _NOTHING
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """How probable each action is: `probabilities` float `(C,)` in the order of `classes`, summing to 1.
@@ -127,6 +141,11 @@ class Prediction:
     def unsure(self) -> bool:
         """Whether the most probable action is too improbable to be named."""
         return float(self.probabilities.max()) < self.unsure_below
+
+    @property
+    def named(self) -> bool:
+        """Whether this names an action: sure of one, and not of a class that stands for none of them."""
+        return not self.unsure and not is_nothing(self.action)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,35 +1,21 @@
 """The weights that the project can use: what is there, where it lies, and how to fetch what may not be shipped.
 
-Nothing here touches the network but `fetch`, and that gives up within 5 seconds where there is no internet:
-the libraries' own downloads hang for minutes behind a firewall that drops packets.
+Nothing here touches the network but `fetch`, and that gives up within 5 seconds where there is no internet.
 """
 
 import contextlib
-import fcntl
-import hashlib
-import http.client
 import os
-import queue
-import re
-import socket
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from har_core import PROJECT, workspace
+from har_core import PROJECT, downloads, workspace
+from har_core.downloads import sha256 as sha256  # of what was fetched
 from har_core.errors import CheckpointError
 
 RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0/"
 """The release from which ultralytics 8.4.190 fetches its own weights."""
-REACH_SECONDS = 4.0
-STALL_SECONDS = 20.0
-_BLOCK = 1 << 18
 _EXPORTED = "_openvino_model"
 _PREFERENCE = ("yolo26n", "yolo11n", "yolo11s")
 
@@ -180,22 +166,13 @@ def _is_openvino(folder: Path) -> bool:
     return len(described) == 1 and described[0].with_suffix(".bin").is_file()
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fetch(
     wanted: str | Entry,
     *,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Path:
-    """Download weights, unless they are there already.
-
-    What has come lies in a `.part` file beside the target; a download that was cut off or cancelled goes on from
-    there. The file appears under its name only when it is whole and, where its hash is known, the right one.
+    """Download weights, unless they are there already. A download that was cut off goes on where it stopped.
 
     Args:
         wanted: a name of `entries()`, or an entry.
@@ -203,198 +180,14 @@ def fetch(
         cancelled: asked about ten times a second.
 
     Raises:
-        CheckpointError: no such weights, no internet (said within 5 seconds), a connection that fails or brings
-            nothing for 20 seconds, the wrong bytes, a disk that is full, or `cancelled`.
+        CheckpointError: no such weights, or `downloads.fetch` could not bring them.
     """
     wanted = entry(wanted) if isinstance(wanted, str) else wanted
-    target = wanted.path
     if not wanted.url:
         if wanted.usable is None:
             raise CheckpointError(_missing(wanted))
         return wanted.usable
-    try:
-        if target.is_file() and (not wanted.sha256 or sha256(target).startswith(wanted.sha256)):
-            return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        with part.open("ab") as file:
-            _lock(file, wanted)
-            try:
-                _Download(wanted, file, progress, cancelled or (lambda: False)).run()
-            finally:
-                if not file.tell():
-                    part.unlink(missing_ok=True)
-            found = sha256(part)
-            if not found.startswith(wanted.sha256):
-                part.unlink()
-                raise CheckpointError(
-                    f"What came as {wanted.name} is not the file that was published: its SHA-256 should begin with "
-                    f"{wanted.sha256}, but begins with {found[:8]}. It was removed; fetch it again."
-                )
-            part.replace(target)
-    except OSError as error:
-        raise CheckpointError(
-            f"{wanted.name} cannot be kept in {target.parent}: {error.strerror or error}. Make room or mend the folder."
-        ) from None
-    return target
-
-
-def _lock(file: IO[bytes], wanted: Entry) -> None:
-    """Two that write one file would spoil it: the app and the command line may be asked at once."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CheckpointError(f"{wanted.name} is being fetched already. Wait until that is done.") from None
-
-
-class _Download:
-    """One download into an open file, in two threads.
-
-    The other one resolves, connects and reads, none of which can be interrupted; it posts what came. This one
-    waits no longer than it wants to, writes, and leaves the other to end by itself.
-    """
-
-    def __init__(
-        self,
-        wanted: Entry,
-        file: IO[bytes],
-        progress: Callable[[int, int], None] | None,
-        cancelled: Callable[[], bool],
-    ) -> None:
-        self._wanted, self._file = wanted, file
-        self._progress, self._cancelled = progress, cancelled
-
-    def run(self) -> None:
-        offset = self._file.seek(0, os.SEEK_END)
-        try:
-            self._transfer(offset)
-        except _UnreachedError:
-            raise CheckpointError(self._unreachable()) from None
-        except urllib.error.HTTPError as error:
-            if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not offset:
-                reason = str(error.reason).partition("\n")[0].rstrip(".")
-                raise CheckpointError(
-                    f"{self._wanted.name} cannot be downloaded: {self._host} says {error.code} {reason}. "
-                    "Try again later."
-                ) from None
-            self._empty()  # the part has nothing to do with the file that is there now
-            self.run()
-        except ConnectionError as error:
-            raise CheckpointError(
-                f"The connection to {self._host} broke off while {self._wanted.name} was downloaded ({error}). "
-                f"{self._kept()}"
-            ) from None
-
-    @property
-    def _host(self) -> str:
-        return urlsplit(self._wanted.url).hostname or self._wanted.url
-
-    def _kept(self) -> str:
-        size = self._file.tell()
-        return f"Fetch it again to go on after the {size / 1e6:.1f} MB that have come." if size else "Fetch it again."
-
-    def _transfer(self, offset: int) -> None:
-        posted: queue.SimpleQueue[object] = queue.SimpleQueue()
-        ended = threading.Event()
-        threading.Thread(target=_read, args=(self._wanted.url, offset, posted, ended), daemon=True).start()
-        try:
-            self._take(posted, REACH_SECONDS, self._unreachable)
-            total = self._begin(self._take(posted, STALL_SECONDS, self._stalled), offset)
-            while isinstance(block := self._take(posted, STALL_SECONDS, self._stalled), bytes) and block:
-                self._file.write(block)
-                if self._progress:
-                    self._progress(self._file.tell(), total)
-            self._file.flush()
-        finally:
-            ended.set()
-        size = self._file.tell()
-        if size < total or not size:
-            raise ConnectionError(f"{size} of {total} bytes came")
-        if total and size > total:
-            self._empty()
-            raise ConnectionError(f"{size} bytes came instead of {total}")
-
-    def _empty(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-
-    def _take(self, posted: "queue.SimpleQueue[object]", seconds: float, too_late: Callable[[], str]) -> object:
-        """What the other thread posts next; an error of its own is raised here."""
-        until = time.monotonic() + seconds
-        while True:
-            if self._cancelled():
-                raise CheckpointError(f"Fetching {self._wanted.name} was cancelled. {self._kept()}")
-            try:
-                item = posted.get(timeout=0.1)
-            except queue.Empty:
-                if time.monotonic() > until:
-                    raise CheckpointError(too_late()) from None
-                continue
-            if isinstance(item, Exception):
-                raise item
-            return item
-
-    def _begin(self, answer: object, offset: int) -> int:
-        """Make the file ready for what comes; gives the size of the whole, 0 for unknown."""
-        assert isinstance(answer, http.client.HTTPResponse)
-        if answer.headers.get_content_type() == "text/html":
-            raise CheckpointError(
-                f"{self._host} gave a web page instead of {self._wanted.name}: a login page or a filter stands before "
-                "the internet. Open a browser, or fetch it from another network."
-            )
-        said = answer.headers.get("Content-Length") or ""
-        length = int(said) if re.fullmatch(r"[0-9]{1,18}", said) else 0
-        came = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range") or "")
-        if answer.status == http.client.PARTIAL_CONTENT and came and int(came[1]) == offset:
-            return offset + length if length else 0
-        if answer.status == http.client.PARTIAL_CONTENT:
-            raise ConnectionError("another part came than was asked for")
-        self._empty()  # the server knows no parts, and begins anew
-        return length
-
-    def _unreachable(self) -> str:
-        return (
-            f"{self._wanted.name} is not on this machine and cannot be downloaded without internet: {self._host} "
-            "does not answer. Connect, then fetch it again."
-        )
-
-    def _stalled(self) -> str:
-        return f"{self._host} has sent nothing for {STALL_SECONDS:.0f} seconds. {self._kept()}"
-
-
-class _UnreachedError(Exception):
-    """The server cannot be reached at all."""
-
-
-def _read(url: str, offset: int, posted: "queue.SimpleQueue[object]", ended: threading.Event) -> None:
-    """The other thread: posts None when the server is reached, its answer, then the bytes as they come, b"" last."""
-    try:
-        try:
-            socket.create_connection(_first_stop(url), timeout=REACH_SECONDS).close()
-        except OSError:
-            raise _UnreachedError from None
-        posted.put(None)
-        request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
-        # A little longer than the other thread waits: then the sentence is always the same.
-        with urllib.request.urlopen(request, timeout=STALL_SECONDS + 1) as answer:
-            posted.put(answer)
-            while not ended.is_set():
-                block = answer.read1(_BLOCK)
-                posted.put(block)
-                if not block:
-                    return
-    except (_UnreachedError, urllib.error.HTTPError) as error:
-        posted.put(error)
-    except (OSError, http.client.HTTPException) as error:
-        posted.put(ConnectionError(str(getattr(error, "reason", error)) or type(error).__name__))
-    except Exception as error:  # a bug; the one who waits must hear of it
-        posted.put(error)
-
-
-def _first_stop(url: str) -> tuple[str, int]:
-    """Whom a request connects to: the proxy of this machine where one is set, else the server itself."""
-    parts = urlsplit(url)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.netloc):
-        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    return downloads.fetch(
+        wanted.name, wanted.url, wanted.path, raising=CheckpointError, expected=wanted.sha256,
+        progress=progress, cancelled=cancelled,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from har_core.values import Split
 title("Dataset", "Labelled clips: what a model learns from.")
 
 if not dataset.datasets(workspace()):
-    st.markdown("There is no data set yet. Three ways to get one:")
+    st.markdown("There is no data set yet. Four ways to get one:")
     with st.container(border=True):
         add_panel()
     st.stop()

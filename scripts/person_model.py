@@ -1,14 +1,16 @@
-"""Make models/person: a YOLO11n that finds people and nothing else, trained by us from random numbers.
+"""Make models/person: a YOLO11n that finds people and nothing else, distilled from random numbers.
 
     python scripts/person_model.py label --teacher FOLDER --out WORK SOURCE [SOURCE ...]
-    python scripts/person_model.py train WORK --minutes 45
-    python scripts/person_model.py score WORK [--teacher FOLDER]
+    python scripts/person_model.py train WORK --teacher FOLDER --minutes 100
+    python scripts/person_model.py score WORK --detectors models/person/person_openvino_model [FOLDER ...]
     python scripts/person_model.py export WORK --out models/person
 
 `label` takes frames of all videos and photographs below each SOURCE and lets a teacher box the people in them; where
 a photograph has a YOLO label file beside it (images/ -> labels/ or object_detection/labels/), these human boxes are
-taken instead. `train` goes on where it was cut off. The pictures of every fourth group (a clip's folder and name
-without its number) are never trained on; they and the human boxes held out are what `score` looks at.
+taken instead. `train` shows the same varied pictures to the teacher and to the student, and teaches the student what
+the teacher answers, inside and out; boxes are not needed for that. It goes on where it was cut off. The pictures of
+every fourth group (a clip's folder and name without its number) and of every second photograph with human boxes are
+never trained on; they are what `score` looks at.
 """
 
 import argparse
@@ -18,14 +20,17 @@ import random
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import openvino
 import torch
+from openvino import opset13 as ov_ops
 from torch import Tensor
+from torch.nn import functional
 
 from har_core import detection, video
 from har_core.config import LiveConfig
@@ -35,7 +40,9 @@ from har_core.values import Rgb
 SIDE = 416
 STEP_SECONDS, MOST_FRAMES = 0.7, 12
 SURE, DOUBTFUL = 0.45, 0.2
-SIZES = (256, 288, 320, 352, 384)
+SIZES = (256, 320, 416)
+# Layers of YOLO11n whose feature maps are taught, and the teacher's activation (in the order of export) behind each.
+HINTS = {4: 10, 6: 20, 10: 35, 16: 43, 19: 54, 22: 70}
 BATCH = 16
 RATE = 2e-3
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -110,7 +117,8 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def rows_of(work: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What trains and what is held out, by group."""
     rows = [json.loads(line) for line in (work / "boxes.jsonl").read_text().splitlines()]
-    held = [row for row in rows if zlib.crc32((row["name"] if row["human"] else row["group"]).encode()) % 4 == 0]
+    held = [row for row in rows if (zlib.crc32(row["name"].encode()) % 2 == 0 if row["human"]
+                                    else zlib.crc32(row["group"].encode()) % 4 == 0)]  # fmt: skip
     names = {row["name"] for row in held}
     return [row for row in rows if row["name"] not in names], held
 
@@ -120,48 +128,34 @@ class Pictures:
 
     def __init__(self, work: Path, rows: list[dict[str, Any]]) -> None:
         self.rgb = [cv2.imread(str(work / "pictures" / row["name"]))[..., ::-1].copy() for row in rows]
-        self.boxes = [np.array(row["boxes"], np.float32).reshape(-1, 4) for row in rows]
-        # Sources differ much in size: each gets a like share, those with human boxes a larger one.
+        # Sources differ much in size: each gets a like share, photographs (no two alike) a larger one.
         counts: dict[str, int] = {}
         for row in rows:
             counts[row["source"]] = counts.get(row["source"], 0) + 1
         weights = np.array([(3 if row["human"] else 1) / math.sqrt(counts[row["source"]]) for row in rows])
         self.weights = weights / weights.sum()
 
-    def sample(self, random_: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """A picture uint8 `(S, S, 3)` and its boxes `(N, 4)` px: one picture, or four in a mosaic."""
+    def sample(self, random_: np.random.Generator, size: int) -> np.ndarray:
+        """A picture uint8 `(size, size, 3)`: one of them, or four in a mosaic."""
         if random_.random() < 0.5:
-            canvas, boxes = self._placed(random_, size, size)
-        else:
-            canvas, every = np.full((size, size, 3), 114, np.uint8), []
-            x, y = (random_.uniform(0.3, 0.7, 2) * size).astype(int)
-            for left, top, right, bottom in ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)):
-                part, found = self._placed(random_, right - left, bottom - top)
-                canvas[top:bottom, left:right] = part
-                every.append(found + np.array([left, top, left, top], np.float32))
-            boxes = np.concatenate(every)
-        return self._coloured(random_, canvas), boxes
+            return self._coloured(random_, self._placed(random_, size, size))
+        canvas = np.full((size, size, 3), 114, np.uint8)
+        x, y = (random_.uniform(0.3, 0.7, 2) * size).astype(int)
+        for left, top, right, bottom in ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)):
+            canvas[top:bottom, left:right] = self._placed(random_, right - left, bottom - top)
+        return self._coloured(random_, canvas)
 
-    def _placed(self, random_: np.random.Generator, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-        index = int(random_.choice(len(self.rgb), p=self.weights))
-        rgb, boxes = self.rgb[index], self.boxes[index]
+    def _placed(self, random_: np.random.Generator, width: int, height: int) -> np.ndarray:
+        rgb = self.rgb[int(random_.choice(len(self.rgb), p=self.weights))]
         h, w = rgb.shape[:2]
-        fit = min(width / w, height / h)
-        scale = fit * math.exp(random_.uniform(math.log(0.5), math.log(2.2)))
+        scale = min(width / w, height / h) * math.exp(random_.uniform(math.log(0.5), math.log(2.2)))
         stretch = math.exp(random_.uniform(-0.15, 0.15))
         sx, sy = scale * stretch, scale / stretch
         dx = random_.uniform(min(0, width - w * sx), max(0, width - w * sx))
         dy = random_.uniform(min(0, height - h * sy), max(0, height - h * sy))
         moved = cv2.warpAffine(rgb, np.array([[sx, 0, dx], [0, sy, dy]]), (width, height), flags=cv2.INTER_AREA,
                                borderValue=(114, 114, 114))  # fmt: skip
-        placed = boxes * np.array([w * sx, h * sy] * 2, np.float32) + np.array([dx, dy] * 2, np.float32)
-        if random_.random() < 0.5:
-            moved, placed = moved[:, ::-1], placed[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [width, 0, width, 0]
-        clipped = placed.clip(0, [width, height, width, height])
-        before = (placed[:, 2:] - placed[:, :2]).prod(1)
-        after = (clipped[:, 2:] - clipped[:, :2]).prod(1)
-        kept = (after > 0.25 * before) & ((clipped[:, 2:] - clipped[:, :2]).min(1) > 4) if len(placed) else slice(0)
-        return np.ascontiguousarray(moved), clipped[kept].astype(np.float32)
+        return moved[:, ::-1] if random_.random() < 0.5 else moved
 
     def _coloured(self, random_: np.random.Generator, rgb: np.ndarray) -> np.ndarray:
         if random_.random() < 0.9:
@@ -180,24 +174,83 @@ class Pictures:
         return rgb
 
 
-def train(work: Path, minutes: float) -> None:
-    """Train until the time is up; WORK/last.pt is kept, and the schedule fits the minutes of the first call."""
-    from ultralytics.cfg import get_cfg
+def teacher_of(folder: str, size: int, threads: int) -> Callable[[np.ndarray], list[Tensor]]:
+    """What an exported YOLO11n answers inside, for pictures float32 `(BATCH, 3, size, size)` in 0 to 1.
+
+    Its feature maps behind the layers HINTS, and for each of three strides what its head says: float32
+    `(BATCH, 144, H, W)`, 64 numbers of a box's four sides and 80 logits of COCO's classes, the person's first.
+    """
+    core = openvino.Core()
+    graph = core.read_model(next(Path(folder).glob("*.xml")))
+    named = {op.get_friendly_name(): op for op in graph.get_ordered_ops()}
+    # The attention was exported for one size of picture: let it follow the size of its input.
+    attention = "__module.model.10.m.0.attn"
+    shape = ov_ops.shape_of(named[f"{attention}.qkv.conv/aten::_convolution/Add"].output(0))
+
+    def wanted(*parts: int | tuple[int, ...]) -> Any:  # noqa: ANN401  # a node of OpenVINO
+        found = [ov_ops.gather(shape, ov_ops.constant(np.array(part)), ov_ops.constant(0))
+                 if isinstance(part, tuple) else ov_ops.constant(np.array([part])) for part in parts]  # fmt: skip
+        return ov_ops.concat(found, 0).output(0)
+
+    named[f"{attention}/aten::view/Reshape"].input(1).replace_source_output(wanted((0,), 2, 128, -1))
+    for name in ("aten::view/Reshape_1", "aten::reshape/Reshape"):
+        named[f"{attention}/{name}"].input(1).replace_source_output(wanted((0,), 128, (2, 3)))
+    swish = "__module.model.23.cv3.2.1.1.act/aten::silu_/Swish_"
+    told = [named[f"{swish}{number}"] for number in HINTS.values()]
+    told += [named[f"__module.model.23/aten::cat/Concat{which}"] for which in ("", "_1", "_2")]
+    cut = openvino.Model([ov_ops.result(op.output(0)) for op in told], graph.get_parameters(), "teacher")
+    cut.reshape([BATCH, 3, size, size])
+    compiled = core.compile_model(cut, "CPU", {"INFERENCE_NUM_THREADS": threads})
+
+    def answers(pictures: np.ndarray) -> list[Tensor]:
+        found = compiled(pictures)
+        return [torch.from_numpy(found[output].copy()) for output in compiled.outputs]
+
+    return answers
+
+
+def distilled(hints: dict[int, Tensor], raw: dict[str, Any], taught: list[Tensor]) -> dict[str, Tensor]:
+    """How far a student is from its teacher: in features, in how sure it is of people, and in their boxes.
+
+    Features: squared distance in units of each channel's variance (FitNets, arXiv:1412.6550). Scores: quality
+    focal loss (arXiv:2006.04388). Boxes: divergence of the sides' distributions, weighted by the teacher's score.
+    """
+    features = torch.zeros(())
+    for layer, target in zip(HINTS, taught, strict=False):
+        spread = target.var(dim=(0, 2, 3), keepdim=True) + 1e-3
+        features = features + ((hints[layer].float() - target) ** 2 / spread).mean() / len(HINTS)
+    head = torch.cat([part.flatten(2) for part in taught[len(HINTS) :]], dim=2)
+    person = head[:, 64].sigmoid()
+    logits = raw["scores"].float()[:, 0]
+    whole = person.sum().clamp_min(1.0)
+    doubt = (logits.sigmoid() - person).abs().detach() ** 2
+    scores = (doubt * functional.binary_cross_entropy_with_logits(logits, person, reduction="none")).sum() / whole
+    near = person > 0.05
+    mine, theirs = (sides.unflatten(1, (4, 16)).permute(0, 3, 1, 2)[near].log_softmax(-1)
+                    for sides in (raw["boxes"].float(), head[:, :64]))  # fmt: skip
+    apart = functional.kl_div(mine, theirs, log_target=True, reduction="none").sum(-1).mean(-1)
+    boxes = (apart * person[near]).sum() / whole
+    return {"features": 2 * features, "scores": 2 * scores, "boxes": boxes}
+
+
+def train(work: Path, teacher: str, minutes: float, threads: int) -> None:
+    """Train until the time is up; WORK/last.pt is kept each minute, the schedule fits the minutes of all calls."""
     from ultralytics.nn.tasks import DetectionModel
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
     learn, _ = rows_of(work)
     pictures = Pictures(work, learn)
-    print(f"{len(learn)} pictures train, {sum(len(b) for b in pictures.boxes)} people", flush=True)
-    model = DetectionModel("yolo11n.yaml", nc=1, verbose=False)
-    model.args = get_cfg(overrides={"box": 7.5, "cls": 0.5, "dfl": 1.5})
-    model.names = {0: "person"}
-    model.to(memory_format=torch.channels_last)
+    print(f"{len(learn)} pictures train", flush=True)
+    teachers = {size: teacher_of(teacher, size, threads) for size in SIZES}
+    model = DetectionModel("yolo11n.yaml", nc=1, verbose=False).to(memory_format=torch.channels_last)
+    hints: dict[int, Tensor] = {}
+    for layer in HINTS:
+        model.model[layer].register_forward_hook(lambda _m, _i, out, layer=layer: hints.__setitem__(layer, out))
     decay, plain = [], []
     for name, parameter in model.named_parameters():
         (decay if parameter.ndim > 1 else plain).append(parameter)
         parameter.requires_grad_("dfl" not in name)
-    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}])
+    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}])
     average = {name: value.clone().float() for name, value in model.state_dict().items()}
     done, spent = 0, 0.0
     if (work / "last.pt").is_file():  # our own file, not one that a user gave
@@ -213,44 +266,27 @@ def train(work: Path, minutes: float) -> None:
         rate = RATE * min(1.0, (done + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        batch = _batch(pictures, random_, size)
+        batch = np.stack([pictures.sample(random_, size) for _ in range(BATCH)]).transpose(0, 3, 1, 2)
+        pixels = batch.astype(np.float32) / 255
         with torch.autocast("cpu", torch.bfloat16):
-            raw = model(batch["img"])
-        parts, _ = model.loss(batch, _float(raw))
-        loss = parts.sum()
+            raw = model(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last))
+        parts = distilled(hints, raw, teachers[size](pixels))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
         done += 1
         keep = min(0.999, (1 + done) / (10 + done))
         for name, value in model.state_dict().items():
             average[name].mul_(keep).add_(value.float(), alpha=1 - keep)
-        losses.append(float(loss) / BATCH)
+        losses.append([float(part) for part in parts.values()])
         if time.monotonic() - shown > 60:
             shown = time.monotonic()
-            print(f"{(shown - begun) / 60:5.1f} min  step {done}  loss {np.mean(losses):.3f}", flush=True)
+            told = "  ".join(f"{name} {value:.3f}" for name, value in zip(parts, np.mean(losses, 0), strict=True))
+            print(f"{(shown - begun) / 60:5.1f} min  step {done}  {told}", flush=True)
             losses = []
             _keep(work, model, optimiser, average, done, shown - begun)
     _keep(work, model, optimiser, average, done, time.monotonic() - begun)
-
-
-def _float(raw: Any) -> Any:  # noqa: ANN401  # whatever nest of tensors this version of the head gives
-    if isinstance(raw, Tensor):
-        return raw.float()
-    if isinstance(raw, dict):
-        return {key: _float(value) for key, value in raw.items()}
-    return type(raw)(_float(value) for value in raw)
-
-
-def _batch(pictures: Pictures, random_: np.random.Generator, size: int) -> dict[str, Tensor]:
-    samples = [pictures.sample(random_, size) for _ in range(BATCH)]
-    centred = [np.concatenate([(b[:, :2] + b[:, 2:]) / 2, b[:, 2:] - b[:, :2]], 1) / size for _, b in samples]
-    pixels = torch.from_numpy(np.stack([rgb for rgb, _ in samples]).transpose(0, 3, 1, 2).copy()).float() / 255
-    boxes = torch.from_numpy(np.concatenate(centred).astype(np.float32))
-    index = torch.from_numpy(np.repeat(np.arange(BATCH), [len(b) for b in centred]).astype(np.float32))
-    pixels = pixels.contiguous(memory_format=torch.channels_last)
-    return {"img": pixels, "bboxes": boxes, "cls": torch.zeros(len(boxes), 1), "batch_idx": index}
 
 
 def _keep(work: Path, model: Any, optimiser: Any, average: Any, done: int, spent: float) -> None:  # noqa: ANN401  # as torch gives them
@@ -337,7 +373,9 @@ def main() -> None:
     for name in ("train", "score", "export"):
         one = commands.add_parser(name)
         one.add_argument("work", type=Path)
-        one.add_argument("--minutes", type=float, default=45)
+        one.add_argument("--teacher", required=name == "train")
+        one.add_argument("--minutes", type=float, default=100)
+        one.add_argument("--threads", type=int, default=2)
         one.add_argument("--detectors", nargs="*", default=[])
         one.add_argument("--out", type=Path, default=Path("models/person"))
         one.add_argument("--size", type=int, default=LiveConfig().detector_size)
@@ -347,7 +385,7 @@ def main() -> None:
     if given.command == "label":
         label(given.sources, given.teacher, given.out)
     elif given.command == "train":
-        train(given.work, given.minutes)
+        train(given.work, given.teacher, given.minutes, given.threads)
     elif given.command == "score":
         score(given.work, given.detectors)
     else:

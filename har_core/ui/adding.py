@@ -1,22 +1,27 @@
-"""New data sets: the example, a folder of this computer, and uploads."""
+"""New data sets: the example, one from the internet, a folder or archive of this computer, and uploads."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 
 from har_core import dataset, workspace
+from har_core.dataset import ucf
 from har_core.errors import HarError
 from har_core.ui.frame import go_to, plain, reporting
 from har_core.ui.loaders import progress
 
 EXAMPLE = "example"
 _LAYOUTS = """
-The folder is read as it is; nothing is copied or changed. Any of these will do:
+A folder is read as it is; nothing is copied or changed. Any of these will do:
 
 - `FOLDER/<action>/<clip>.mp4`: one folder for each action
 - `FOLDER/train/<action>/<clip>.mp4` and `FOLDER/test/…`: parts that are fixed already
 - a `clips.csv` with the columns `path, action, group`, and perhaps `split`
 - UCF101 with its lists
+
+An archive (`.tar.gz`, `.tar`, `.zip`) of such a folder is unpacked into the workspace.
 
 A *group* says who or where was filmed. Name it in `clips.csv` or as `_g01_` in the file name: then nobody is
 in both the training and the validation clips, and the scores are honest.
@@ -42,9 +47,14 @@ def make_example_button() -> None:
 
 
 def add_panel() -> None:
-    """The three ways to a data set."""
-    example, linked, uploaded = st.tabs(
-        [":material/animation: Example", ":material/folder_open: Link a folder", ":material/upload: Upload clips"]
+    """The ways to a data set."""
+    example, fetched, linked, uploaded = st.tabs(
+        [
+            ":material/animation: Example",
+            ":material/cloud_download: UCF101 top 5",
+            ":material/folder_open: Link a folder",
+            ":material/upload: Upload clips",
+        ]
     )
     with example:
         st.markdown(plain(purpose()))
@@ -52,25 +62,62 @@ def add_panel() -> None:
             st.success("The example data set is there; choose it as the data set.", icon=":material/check:")
         else:
             make_example_button()
+    with fetched, reporting():
+        _fetch()
     with linked, reporting():
         _link()
     with uploaded, reporting():
         _upload()
 
 
+def _fetch() -> None:
+    st.markdown(
+        f"**UCF101 top 5** (about {ucf.ABOUT_BYTES / 1e6:.0f} MB, needs internet). Cricket shot, playing cello, punch, "
+        "shaving beard and tennis swing: 594 clips to train on and 224 that are kept for the test, so that a score can "
+        "stand beside published ones. The clips are from YouTube and were collected for research."
+    )
+    if ucf.NAME in dataset.datasets(workspace()):
+        st.success("UCF101 top 5 is there; choose it as the data set.", icon=":material/check:")
+        return
+    st.caption("Stay on this page until it is done. What has come is kept: if it is cut off, it goes on from there.")
+    if st.button("Fetch UCF101 top 5", icon=":material/download:"):
+        with _steps() as report:
+            dataset.fetch_top5(workspace() / "datasets" / ucf.NAME, progress=report)
+        go_to("dataset", data=ucf.NAME)
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for a download in MB, and then for the unpacking in files."""
+    place, shown = st.empty(), ""
+    place.progress(0.0, "Looking for it")
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        text = f"{done / 1e6:.0f} MB have come" if what == "downloading" else f"{done} files unpacked"
+        if text != shown:  # not for every piece that comes: the browser is told each time
+            shown = text
+            place.progress(min(1.0, done / total) if total else 0.0, text)
+
+    try:
+        yield report
+    finally:
+        place.empty()
+
+
 def _link() -> None:
     with st.form("link", border=False):
-        folder = st.text_input("Folder on this computer", placeholder="/home/me/clips", key="link_folder")
-        name = st.text_input("Name", placeholder="the folder's own name", key="link_name")
+        folder = st.text_input("Folder or archive on this computer", placeholder="/home/me/clips", key="link_folder")
+        name = st.text_input("Name", placeholder="its own name", key="link_name")
         sent = st.form_submit_button("Link folder", type="primary", icon=":material/link:")
     st.markdown(_LAYOUTS)
     if sent:
         if not folder.strip():
             st.error("Type the path of a folder first.", icon=":material/error:")
             return
-        path = Path(folder.strip())
-        linked = dataset.link(workspace(), name.strip() or path.name, path)
-        go_to("dataset", data=linked.name)
+        with _steps() as report:
+            brought = dataset.bring(workspace(), Path(folder.strip()), name.strip(), progress=report)
+        go_to("dataset", data=brought.folder.name)
 
 
 def _upload() -> None:

@@ -24,6 +24,8 @@ _VIEWS = {
     "both": "Both: good for Live, twice the work",
 }
 _POOLING = {"mean": "Mean over time", "last": "Last frame's state", "attention": "Attention"}
+_EMBEDDING = {"average": "Averaged over the picture", "grid": "Kept at 4 × 4 places"}
+_MOTION = {"off": "Pictures as they are", "only": "Only what moves", "beside": "Both"}
 _PRECISION = {"auto": "Whatever is faster here", "fp32": "32 bit", "bf16": "bfloat16"}
 _MOST_GROUPS = 300
 
@@ -111,11 +113,21 @@ def _network(start: str) -> Chosen:
     lstm_size = a.number_input("LSTM size", 8, 2048, default.lstm_size, 32, key="lstm size")
     layers = b.number_input("LSTM layers", 0, 4, default.lstm_layers, key="lstm layers", help="0 leaves it out.")
     pooling = c.selectbox("Over time", list(_POOLING), format_func=_POOLING.__getitem__, key="pooling")
-    dropout = a.number_input("Dropout", 0.0, 0.95, default.dropout, 0.05, key="dropout")
-    both = b.toggle("Read forwards and backwards", default.bidirectional, key="bidirectional")
+    embedding = a.selectbox(
+        "What is seen", list(_EMBEDDING), list(_EMBEDDING).index(default.embedding), key="embedding",
+        format_func=_EMBEDDING.__getitem__,
+        help="Places tell where a hand is; an average forgets it, and cares less where somebody stands.",
+    )  # fmt: skip
+    motion = b.selectbox(
+        "The LSTM reads", list(_MOTION), list(_MOTION).index(default.motion), key="motion",
+        format_func=_MOTION.__getitem__,
+        help="Only what moves: the clip's mean is taken away, and with it the room. For gestures; not for poses.",
+    )  # fmt: skip
+    dropout = c.number_input("Dropout", 0.0, 0.95, default.dropout, 0.05, key="dropout")
+    both = a.toggle("Read forwards and backwards", default.bidirectional, key="bidirectional")
     network = {
         "weights": start, "lstm_size": lstm_size, "lstm_layers": layers, "bidirectional": both, "pooling": pooling,
-        "dropout": dropout,
+        "dropout": dropout, "embedding": embedding, "motion": motion,
     }  # fmt: skip
     return {"network": network}
 

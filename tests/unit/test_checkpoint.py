@@ -28,6 +28,8 @@ CARD = Card(
     windows=2,
     epoch=3,
     unsure_below=0.25,
+    temperature=1.5,
+    calibration={"fitted": True, "clips": 12, "after": {"others named": None}},
     scores={"validation accuracy": 0.5},
     split={"train": ["a/b.mp4"]},
 )
@@ -84,8 +86,11 @@ def test_a_card_in_plain_words(original: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"classes": ("one",)}, {"classes": ("a", "a")}, {"windows": 0}, {"windows": 51}, {"unsure_below": 1.1}],
-)
+    [
+        {"classes": ("one",)}, {"classes": ("a", "a")}, {"windows": 0}, {"windows": 51}, {"unsure_below": 1.1},
+        {"temperature": 0.04}, {"temperature": 21.0}, {"temperature": float("nan")}, {"temperature": float("inf")},
+    ],
+)  # fmt: skip
 def test_a_card_checks_itself(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         replace(CARD, **changes)
@@ -107,6 +112,10 @@ def test_a_card_checks_itself(changes: dict[str, Any]) -> None:
         ({"clip": []}, "ClipSpec"),
         ({"windows": "2"}, "windows"),
         ({"colour": "red"}, "colour"),
+        ({"temperature": 0}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": "1"}, "temperature"),
+        ({"calibration": []}, "calibration"),
     ],
 )
 def test_card_and_weights_do_not_fit(folder: Path, changes: dict[str, Any], word: str) -> None:
@@ -180,6 +189,36 @@ def test_saving_replaces_the_whole_folder(folder: Path, network: ActionNetwork) 
     assert checkpoint.read_card(folder).epoch == 4
     assert sorted(path.name for path in folder.iterdir()) == ["card.json", "weights.safetensors"]
     assert [path.name for path in folder.parent.iterdir()] == ["best"]
+
+
+def test_a_card_of_before_there_were_temperatures(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    del card["temperature"], card["calibration"]
+    (folder / "card.json").write_text(json.dumps(card), "utf-8")
+    assert checkpoint.load(folder)[1] == replace(CARD, temperature=1.0, calibration={})
+
+
+def test_another_card_for_the_same_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "openvino").mkdir()
+    before = (folder / "weights.safetensors").stat()
+    checkpoint.replace_card(folder, replace(CARD, temperature=2.0), of=CARD)
+    assert checkpoint.read_card(folder) == replace(CARD, temperature=2.0)
+    after = (folder / "weights.safetensors").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    names = ["card.json", "openvino", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    with pytest.raises(CheckpointError, match="replaced by another"):
+        checkpoint.replace_card(folder, replace(CARD, temperature=3.0), of=CARD)
+
+    def full(self: Path, *_: object, **__: object) -> int:
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        checkpoint.replace_card(folder, CARD, of=replace(CARD, temperature=2.0))
+    assert checkpoint.read_card(folder).temperature == 2.0
+    assert sorted(path.name for path in folder.iterdir()) == names
 
 
 def test_cut_off_between_the_two_renames(folder: Path, network: ActionNetwork) -> None:

@@ -20,7 +20,7 @@ from har_core.events import Ended, EpochEnded, Failed, Started, encode
 from har_core.prediction import Predictor
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("index", "train", "evaluate", "predict", "runs", "example", "weights", "live")
+COMMANDS = ("index", "train", "evaluate", "calibrate", "predict", "runs", "example", "weights", "live", "dataset")
 QUICK = [
     "--size", "32", "--epochs", "2", "--weights", "none", "--precision", "fp32", "--batch-size", "6",
     "--validation-groups", "g04", "--window-seconds", "1", "--frames-per-second", "8", "--lstm-size", "8",
@@ -80,7 +80,7 @@ def test_help_names_every_command(run: Run) -> None:
     [
         (), ("dance",), ("index",), ("predict", "--model", "m"), ("predict", "a.mp4"), ("train", "--epochs", "many"),
         ("train", "--pooling", "max"), ("evaluate", "--model", "m", "--data", "d", "--split", "some"),
-        ("runs", "--colour"), ("live", "--model", "m"), ("live", "a.mp4"),
+        ("runs", "--colour"), ("calibrate", "m"), ("live", "--model", "m"), ("live", "a.mp4"),
         ("live", "a", "--view", "both"), ("example",), ("weights", "fetch"), ("weights", "burn"),
     ],
 )  # fmt: skip
@@ -102,6 +102,10 @@ def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
         (("train", "--data", "{tmp}"), "no clips"),
         (("train", "--run", "{tmp}/none"), "config.json"),
         (("evaluate", "--model", "{tmp}", "--data", "{tmp}"), "card"),
+        (("calibrate", "{tmp}", "--dataset", "{tiny}"), "card"),
+        (("calibrate", "{model}", "--dataset", "{tmp}/none"), "none"),
+        (("calibrate", "{model}", "--dataset", "{tiny}"), "needs 8"),
+        (("calibrate", "{model}", "--dataset", "{tiny}", "--others", "{tmp}/empty"), "no video"),
         (("predict", "a.mp4", "--model", "{tmp}"), "card"),
         (("predict", "a.mp4", "--model", "{tmp}", "--top", "0"), "--top"),
         (("runs", "--stop", "nobody"), "nobody"),

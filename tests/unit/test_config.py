@@ -23,6 +23,8 @@ clips = st.builds(
 networks = st.builds(
     NetworkConfig,
     weights=st.sampled_from(["auto", "imagenet", "bundled", "none"]),
+    embedding=st.sampled_from(["average", "grid"]),
+    motion=st.sampled_from(["off", "only", "beside"]),
     lstm_layers=st.integers(0, 4),
     bidirectional=st.booleans(),
     pooling=st.sampled_from(["last", "mean", "attention"]),

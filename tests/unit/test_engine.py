@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,17 @@ def test_openvino_gives_the_same_answers(tiny_model: Path, clips: list[Rgb], exp
     found = answers(engine, clips)
     assert np.abs(found - expected).max() < 1e-2
     assert np.array_equal(found.argmax(axis=1), expected.argmax(axis=1))
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+def test_the_temperature_of_the_card_divides_the_logits(model: Path, clips: list[Rgb], runtime: Any) -> None:
+    plain = answers(Engine(model, runtime=runtime), clips)
+    card = checkpoint.read_card(model)
+    checkpoint.replace_card(model, replace(card, temperature=2.0, unsure_below=0.3), of=card)
+    engine = Engine(model, runtime=runtime)
+    roots = np.sqrt(plain)  # of logits halved
+    assert np.allclose(answers(engine, clips), roots / roots.sum(1, keepdims=True), atol=1e-5)
+    assert engine.classify([engine.encode(clips[0])])[0].unsure_below == 0.3
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])

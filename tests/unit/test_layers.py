@@ -11,14 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ORDER = [
-    "errors", "values", "config", "sampling", "events", "weights",
+    "errors", "values", "config", "sampling", "events", "downloads", "weights",
     "video", "images", "drawing", "dataset", "example", "runs", "plots",
     "detection", "tracking", "people",
-    "augment", "network", "batches", "checkpoint", "preparation", "training", "engine",
-    "buffers", "prediction", "meter", "live", "headless", "evaluation",
-    "commands", "__main__", "ui",
+    "augment", "network", "batches", "calibration", "checkpoint", "preparation", "training", "engine",
+    "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration",
+    "terminal", "commands", "dataset_commands", "__main__", "ui",
 ]  # fmt: skip
-DATASET_ORDER = ["layouts", "groups", "index", "splits", "library"]
+DATASET_ORDER = ["layouts", "groups", "index", "splits", "archives", "ucf", "library", "imports"]
 DOORS = {
     "torch": "detection network batches checkpoint training engine",
     "torchvision": "network",
@@ -33,7 +33,7 @@ DOORS = {
     "sklearn": "evaluation",
     "scipy": "evaluation",
     "plotly": "plots ui",
-    "tqdm": "commands",
+    "tqdm": "terminal",
     "streamlit": "ui",
     "streamlit_webrtc": "ui",
 }

@@ -19,7 +19,7 @@ from har_core import network as module
 from har_core import weights
 from har_core.config import NetworkConfig
 from har_core.errors import CheckpointError
-from har_core.network import ActionNetwork, _BatchNorm, load_initial, resolve
+from har_core.network import MOTION_GAIN, ActionNetwork, _BatchNorm, load_initial, resolve
 
 LENGTHS = (3, 7, 1, 5)
 
@@ -88,6 +88,55 @@ def test_a_clip_is_the_same_alone_and_in_a_batch(pooling: Any, both_ways: bool, 
     # Clips differ by far more than that, so that an order that is not kept would show.
     assert torch.pdist(alone).min() > 1e-3
     assert torch.allclose(logits(network, *reversed(sequences)), alone.flip(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("motion", ["off", "only", "beside"])
+@pytest.mark.parametrize("embedding", ["average", "grid"])
+def test_so_it_is_whatever_is_embedded_and_read(embedding: Any, motion: Any) -> None:
+    torch.manual_seed(2)
+    network = ActionNetwork(NetworkConfig(lstm_size=16, embedding=embedding, motion=motion), 5)
+    sequences = clips(*LENGTHS)
+    together = logits(network, *sequences)
+    alone = torch.cat([logits(network, sequence) for sequence in sequences])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert torch.allclose(logits(network, *reversed(sequences)), alone.flip(0), atol=1e-5)
+    with torch.inference_mode():
+        assert network.encode(sequences[0]).shape == (LENGTHS[0], 512)
+
+
+def test_a_grid_keeps_where_something_is() -> None:
+    """A bright corner wanders: an average over places hardly sees it, a grid does, and each place sees its own."""
+    torch.manual_seed(0)
+    network = ActionNetwork(NetworkConfig(embedding="grid"), 2).eval()
+    assert network.places is not None
+    seen = torch.zeros(2, 512, 4, 4)
+    seen[0, :, 0, 0] = seen[1, :, 3, 2] = torch.randn(512)
+    with torch.inference_mode():
+        embedded = network.embed(seen.flatten(1)).view(2, 32, 4, 4)
+        kept = network.places.weight.flatten(1) @ seen[0, :, 0, 0]
+    assert torch.allclose(embedded[0, :, 0, 0], kept, atol=1e-5)
+    assert torch.allclose(embedded[1, :, 3, 2], kept, atol=1e-5)
+    assert embedded.count_nonzero() == 64
+
+
+@pytest.mark.parametrize("size", [32, 64, 112, 150])
+def test_a_grid_is_512_numbers_at_any_size(size: int) -> None:
+    network = ActionNetwork(NetworkConfig(embedding="grid"), 2).eval()
+    with torch.inference_mode():
+        assert network.encode(clips(1, size=size)[0]).shape == (1, 512)
+
+
+def test_what_stands_still_is_gone_from_motion() -> None:
+    network = ActionNetwork(NetworkConfig(lstm_layers=0, motion="only", pooling="last"), 3).eval()
+    still, moving = torch.randn(1, 512).expand(6, 512), torch.randn(4, 512)
+    with torch.inference_mode():
+        nothing, something = network.classify(pack_sequence([still, moving]))
+        assert torch.allclose(nothing, network.head.bias, atol=1e-5)
+        expected = network.head(MOTION_GAIN * (moving[-1] - moving.mean(0)))
+        assert torch.allclose(something, expected, atol=1e-4)
+        # A constant room added to all frames changes nothing.
+        again = network.classify(pack_sequence([still + 3, moving - 5]))
+        assert torch.allclose(again, torch.stack([nothing, something]), atol=1e-3)
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
@@ -185,7 +234,12 @@ def test_a_held_backbone_is_never_in_training_mode_for_a_moment(monkeypatch: pyt
 
 
 def test_parameter_groups_cover_every_parameter_once() -> None:
-    for config in (NetworkConfig(), NetworkConfig(lstm_layers=0), NetworkConfig(pooling="attention", lstm_layers=2)):
+    for config in (
+        NetworkConfig(),
+        NetworkConfig(embedding="grid", motion="beside"),
+        NetworkConfig(lstm_layers=0),
+        NetworkConfig(pooling="attention", lstm_layers=2),
+    ):
         network = ActionNetwork(config, 3)
         slow, fast = network.parameter_groups(backbone=1e-5, head=1e-3)
         assert (slow["lr"], fast["lr"]) == (1e-5, 1e-3)

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from har_core import checkpoint, network, people, preparation, training
 from har_core.batches import FrameStore
+from har_core.calibration import negative_log_likelihood
 from har_core.config import AugmentConfig, ClipSpec, NetworkConfig, TrainConfig
 from har_core.errors import CheckpointError, DatasetError, HarError, TrainingError, VideoError
 from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped
 from har_core.network import load_initial
+from har_core.prediction import Predictor
 from har_core.training import Trainer, discard_state, train
 
 SPEC = ClipSpec(window_seconds=1.0, frames_per_second=8.0, most_frames=8, size=32)
@@ -172,6 +174,41 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert same(tensors(tmp_path / "run"), tensors(folder))
     one, other = (load_file(f / "best" / "weights.safetensors") for f in (folder, tmp_path / "run"))
     assert same(one, other)
+
+
+def test_the_best_epoch_is_calibrated_on_what_validated_it(
+    config: TrainConfig, small: None, tmp_path: Path, whole: tuple[TrainConfig, Path, list[Event]]
+) -> None:
+    config = replace(config, validation_groups=("g02", "g03", "g04"))
+    for _ in train(config, tmp_path / "run"):
+        pass
+    card = checkpoint.read_card(tmp_path / "run" / "best")
+    assert card.calibration["fitted"] and card.calibration["clips"] == 9
+    assert card.calibration["on"] == f"validation clips of epoch {card.epoch}"
+    assert 0.25 <= card.temperature <= 4 and card.unsure_below >= 0.5
+    before, after = card.calibration["before"], card.calibration["after"]
+    assert (before["temperature"], after["temperature"]) == (1.0, card.temperature)
+    assert before["negative log likelihood"] == pytest.approx(card.scores["validation loss"], abs=1e-4)
+    assert before["accuracy"] == pytest.approx(card.scores["validation accuracy"], abs=1e-6)
+    # What is shown of the files later is what was fitted here.
+    predictor = Predictor(tmp_path / "run" / "best")
+    root = Path(config.dataset)
+    names = card.split["validation"]
+    shown = np.stack([predictor.predict(root / name).probabilities for name in names])
+    labels = [ACTIONS.index(name.split("/")[0]) for name in names]
+    assert negative_log_likelihood(shown, labels) == pytest.approx(after["negative log likelihood"], abs=2e-3)
+
+    for event in train(config, tmp_path / "cut"):
+        if isinstance(event, EpochEnded):
+            checkpoint.load(tmp_path / "cut" / "best")  # valid at any moment
+            break
+    for _ in train(config, tmp_path / "cut"):
+        pass
+    resumed = checkpoint.read_card(tmp_path / "cut" / "best")
+    assert replace(resumed, created="") == replace(card, created="")
+
+    few = checkpoint.read_card(whole[1] / "best")  # 3 clips validated it
+    assert (few.temperature, few.unsure_below, few.calibration["fitted"]) == (1.0, 0.5, False)
 
 
 def test_from_nothing(config: TrainConfig, tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_unsure() -> None:
     assert Prediction(probabilities, CLASSES).action == "jump"
 
 
+def test_named() -> None:
+    """An action is: not where the model is unsure, and not where it says that it is none of them."""
+    sure = np.array([0.1, 0.9])
+    assert Prediction(sure, ("run", "wave"), 0.8).named
+    assert not Prediction(sure, ("run", "wave"), 0.95).named
+    for name in ("none", "NONE", " No action ", "no_action", "Background"):
+        assert not Prediction(sure, ("run", name), 0.8).named
+        assert Prediction(sure, (name, "run"), 0.8).named
+
+
 def test_split_by_name() -> None:
     clips = [Clip(Path(f"/clips/walk/{i}.mp4"), "walk", f"g{i}") for i in range(3)]
     parts = Split((clips[0],), (clips[1],), (clips[2],))

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from har_core import weights
+from har_core import downloads, weights
 from har_core.errors import CheckpointError
 from har_core.weights import Entry, entries, entry, fetch, find_detector
 
@@ -180,7 +180,7 @@ def test_the_wrong_bytes_are_removed(server: Server, wanted: Entry) -> None:
 
 
 def test_a_connection_that_stalls_is_given_up(server: Server, wanted: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "STALL_SECONDS", 0.6)
+    monkeypatch.setattr(downloads, "STALL_SECONDS", 0.6)
     server.silent_after = 200_000
     began = time.monotonic()
     with pytest.raises(CheckpointError, match=r"sent nothing .* go on after the 0\.2 MB") as error:
@@ -295,9 +295,9 @@ def test_a_proxy_is_asked_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert weights._first_stop("https://example.org/a.pt") == ("proxy.example", 3128)
+    assert downloads._first_stop("https://example.org/a.pt") == ("proxy.example", 3128)
     monkeypatch.setenv("no_proxy", "example.org")
-    assert weights._first_stop("https://example.org/a.pt") == ("example.org", 443)
+    assert downloads._first_stop("https://example.org/a.pt") == ("example.org", 443)
 
 
 # --- the catalogue ------------------------------------------------------------------------------------------
