@@ -20,7 +20,8 @@ from har_core.config import ClipSpec, Config, NetworkConfig
 from har_core.errors import CheckpointError, ConfigError
 from har_core.network import ActionNetwork
 
-FORMAT = 1
+FORMAT = 2
+"""1 had neither `embedding` nor `motion`: it averaged, and read the embeddings as they are."""
 LICENCE = "AGPL-3.0-only"
 
 
@@ -154,8 +155,13 @@ def read_card(folder: Path) -> Card:
         raise CheckpointError(f"A model is a folder with card.json and weights.safetensors, but {folder} has no card.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict) and values.get("format", FORMAT) != FORMAT:
-            raise CheckpointError(f"{path} is of format {values['format']}, this version reads {FORMAT}. Update it.")
+        if isinstance(values, dict) and (written := values.get("format", FORMAT)) != FORMAT:
+            if written != 1:
+                raise CheckpointError(f"{path} is of format {written}, this version reads {FORMAT}. Update it.")
+            network = values.get("network")
+            if isinstance(network, dict):
+                values["network"] = {"embedding": "average", "motion": "off"} | network
+            values["format"] = FORMAT
         return Card.from_json(values)
     except (ValueError, TypeError, OSError, RecursionError) as error:
         raise CheckpointError(f"{path} is not the card of a model: {error}") from None

@@ -110,8 +110,8 @@ class NetworkConfig(Config):
     """
 
     weights: InitialWeights = "auto"
-    embedding: Embedding = "average"
-    motion: Motion = "off"
+    embedding: Embedding = "grid"
+    motion: Motion = "beside"
     lstm_size: int = 256
     lstm_layers: int = 1
     bidirectional: bool = False

@@ -29,7 +29,7 @@ from har_core.preparation import Material, Stopped, prepare
 
 ENCODE_AT_ONCE = 64
 RAMP_EPOCHS = 3
-VARIATIONS = 4  # of a training clip that a backbone frozen for good encodes; the epochs take turns
+VARIATIONS = 4  # of a training clip that a frozen backbone looks at once each; the epochs take turns
 
 
 @dataclass(slots=True)
@@ -213,10 +213,10 @@ class Trainer:
 
     def _seen(self, index: int, epoch: int) -> tuple[np.ndarray, Tensor]:
         """A training clip's instants, looked at once by the frozen backbone in each of a few variations."""
-        view = epoch % VARIATIONS if self.config.freeze_backbone else 0
+        view = epoch % VARIATIONS
         key = ("train", index, view)
         if key not in self._looked:
-            # The first is the clip as it is: a held backbone cannot learn that a crop is the same thing.
+            # One of them is the clip as it is, which is how it will be judged.
             at, rgb = self.learn.varied(index, seed=self._seed(view, index) if view else None)
             self._looked[key] = (at, self._look(rgb))
         return self._looked[key]
@@ -226,7 +226,8 @@ class Trainer:
         """What the backbone sees in pictures uint8 `(N, 3, S, S)`: float16 `(N, F)` on the CPU, to be kept."""
         parts = torch.split(torch.from_numpy(np.ascontiguousarray(rgb)), ENCODE_AT_ONCE)
         with self._autocast():
-            return torch.cat([self.network.look(part.to(self.device)).half().cpu() for part in parts])
+            seen = [self.network.look(part.to(self.device)) for part in parts]
+        return torch.cat(seen).half().cpu()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)

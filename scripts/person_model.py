@@ -1,9 +1,9 @@
 """Make models/person: a YOLO11n that finds people and nothing else, distilled from random numbers.
 
-    python scripts/person_model.py label --teacher FOLDER --out WORK SOURCE [SOURCE ...]
-    python scripts/person_model.py train WORK --teacher FOLDER --minutes 100
-    python scripts/person_model.py score WORK --detectors models/person/person_openvino_model [FOLDER ...]
-    python scripts/person_model.py export WORK --out models/person
+    PYTHONPATH=. python scripts/person_model.py label --teacher FOLDER --out WORK SOURCE [SOURCE ...]
+    PYTHONPATH=. python scripts/person_model.py train WORK --teacher FOLDER --minutes 100
+    PYTHONPATH=. python scripts/person_model.py score WORK --detectors models/person/person_openvino_model [FOLDER ...]
+    PYTHONPATH=. python scripts/person_model.py export WORK --out models/person
 
 `label` takes frames of all videos and photographs below each SOURCE and lets a teacher box the people in them; where
 a photograph has a YOLO label file beside it (images/ -> labels/ or object_detection/labels/), these human boxes are

@@ -165,11 +165,11 @@ def small_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     class Small(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.norm, self.out = nn.Conv2d(3, 8, 5, 4), network._BatchNorm(8), nn.Linear(8, 512)
-            self.fc = nn.Identity()
+            self.conv, self.norm, self.out = nn.Conv2d(3, 8, 5, 4), network._BatchNorm(8), nn.Conv2d(8, 512, 1)
+            self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Identity()
 
         def forward(self, pictures: Tensor) -> Tensor:
-            features: Tensor = self.out(self.norm(self.conv(pictures)).relu().mean((2, 3)))
-            return features
+            features: Tensor = self.avgpool(self.out(self.norm(self.conv(pictures)).relu()))
+            return features.flatten(1)
 
     monkeypatch.setattr(network, "resnet18", lambda **_: Small())

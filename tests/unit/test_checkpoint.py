@@ -103,7 +103,7 @@ def test_a_card_checks_itself(changes: dict[str, Any]) -> None:
         ({"network": {"lstm_size": 16, "pooling": "attention"}}, "weights"),
         ({"network": {"lstm_size": 8, "pooling": "mean"}}, "weights"),
         ({"network": {"lstm_size": 8, "pooling": "attention", "bidirectional": True}}, "weights"),
-        ({"format": 2}, "format"),
+        ({"format": 3}, "format"),
         ({"format": None}, "format"),
         ({"classes": ["a"]}, "two or more"),
         ({"classes": "abc"}, "classes"),
@@ -303,3 +303,20 @@ def test_a_damaged_state_says_so(tmp_path: Path, network: ActionNetwork, damage:
     other = ActionNetwork(SHAPE, 4 if damage == "another network" else 3)
     with pytest.raises(CheckpointError, match="cannot go on"):
         checkpoint.load_state(folder, other, optimiser_for(other))
+
+
+def test_a_card_from_before_grids_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    """Format 1 had no `embedding` and no `motion`; today's defaults for them would not fit its weights."""
+    network = ActionNetwork(NetworkConfig(lstm_size=8, embedding="average", motion="off"), len(CARD.classes)).eval()
+    checkpoint.save(tmp_path / "model", network, replace(CARD, network=network.config))
+    path = tmp_path / "model" / "card.json"
+    values = json.loads(path.read_text())
+    values["format"] = 1
+    for name in ("embedding", "motion"):
+        del values["network"][name]
+    path.write_text(json.dumps(values))
+    loaded, card = checkpoint.load(tmp_path / "model")
+    assert (card.network.embedding, card.network.motion, card.format) == ("average", "off", 2)
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), network.state_dict().values(), strict=True)
+    )

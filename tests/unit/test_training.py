@@ -221,14 +221,14 @@ def test_from_nothing(config: TrainConfig, tmp_path: Path) -> None:
 
 
 def test_a_backbone_frozen_for_good(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded: list[int] = []
-    encode = Trainer._encode
-    monkeypatch.setattr(Trainer, "_encode", lambda self, rgb: encoded.append(len(rgb)) or encode(self, rgb))
-    config = replace(config, freeze_backbone=True, epochs=10, head_learning_rate=1e-2)
+    looked: list[int] = []
+    look = Trainer._look
+    monkeypatch.setattr(Trainer, "_look", lambda self, rgb: looked.append(len(rgb)) or look(self, rgb))
+    config = replace(config, freeze_backbone=True, epochs=30, patience=30, head_learning_rate=3e-3)
     events = list(train(config, tmp_path / "run"))
     assert all(event.frozen and event.backbone_learning_rate == 0 for event in epochs(events))
-    # Each of the 9 clips in each variation, and each of the 3 that validate, is encoded once.
-    assert len(encoded) == 9 * training.VARIATIONS + 3
+    # Each of the 9 clips in each variation, and each of the 3 that validate, is looked at once.
+    assert len(looked) == 9 * training.VARIATIONS + 3
     fresh = network.ActionNetwork(config.network, 3)
     load_initial(fresh, "bundled")
     state = tensors(tmp_path / "run")
