@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     calibrate.add_argument(
         "--others", nargs="+", action="extend", default=[], type=Path, metavar="FOLDER",
-        help="folders of videos that show none of the model's actions: it shall be unsure of nine in ten of them",
+        help="folders of videos that show none of the model's actions: it shall be unsure of nineteen in twenty",
     )  # fmt: skip
     calibrate.add_argument("--out", type=Path, metavar="FILE", help="also write the figures into a JSON file")
 

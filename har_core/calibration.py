@@ -32,7 +32,7 @@ would ask for the coldest temperature there is, and for certainty; with it 0.9 b
 LEAST_CLIPS = 8
 _MOST_BINS, _CLIPS_A_BIN, _MOST_ROWS = 15, 5, 20
 _SMALLEST = 1e-12  # a probability below it counts as this, or one clip would weigh infinitely
-ACCURACY, CONFIDENT_OTHERS = 0.95, 0.10
+ACCURACY, CONFIDENT_OTHERS = 0.95, 0.05
 
 
 def tempered(logits: Logits, temperature: float) -> Floats:

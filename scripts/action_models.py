@@ -46,6 +46,7 @@ class Recipe:
     left_out: tuple[str, ...] = ()
     as_none: tuple[str, ...] = ()
     """Actions of its own set that are no action."""
+    renamed: dict[str, str] = field(default_factory=dict)
     none: dict[str, int] = field(default_factory=dict)
     """Folders of other things, and how many clips of each train (and validate) as `none`."""
     config: dict[str, Any] = field(default_factory=dict)
@@ -55,29 +56,42 @@ OTHERS = ("wild", "weizmann-64px", "person-stills")
 RECIPES = {
     "yoga": Recipe(
         "yoga",
-        none={"ut-interaction": 8, "air-drawing": 8, "ucf101-partial": 8, "basketball-actions": 8},
-        config={"validation_fraction": 0.25},
+        none={
+            "ut-interaction": 8,
+            "air-drawing": 8,
+            "ucf101-partial": 12,
+            "basketball-actions": 8,
+            "person-stills": 10,
+        },
+        config={"epochs": 40, "validation_fraction": 0.25, "view": "both"},
     ),
     "gestures": Recipe(
         "air-drawing",
         as_none=("unclassified",),
+        renamed={"carret": "caret", "circlecc": "circle", "del": "delete"},
         none={"yoga": 6, "ut-interaction": 6, "ucf101-partial": 6, "basketball-actions": 6},
-        config={"augment": {"flip": False}, "validation_fraction": 0.25},
+        config={"epochs": 40, "augment": {"flip": False}, "validation_fraction": 0.25},
     ),
     "interaction": Recipe(
         "ut-interaction",
         left_out=("point",),
         none={"yoga": 8, "air-drawing": 8, "ucf101-partial": 8, "basketball-actions": 8},
-        config={"validation_fraction": 0.25},
+        config={"epochs": 40, "validation_fraction": 0.25},
     ),
 }
 
 
 def assemble(recipe: Recipe, clips: Path, work: Path) -> None:
     """Write WORK/clips with its clips.csv, WORK/others-a, WORK/others-b and WORK/config.json."""
-    rows = [(clip.path, NONE if clip.action in recipe.as_none else clip.action, clip.group)
+    names = dict.fromkeys(recipe.as_none, NONE) | recipe.renamed
+    rows = [(clip.path, names.get(clip.action, clip.action), clip.group)
             for clip in dataset.read(clips / recipe.clips).clips if clip.action not in recipe.left_out]  # fmt: skip
+    stills = work / "stills"
+    shutil.rmtree(stills, ignore_errors=True)
     for source, number in recipe.none.items():
+        if folders := sorted({p.parent for p in (clips / source).rglob("*.jpg")}):
+            rows += [(_still(f, stills / f"{f.name}.mp4"), NONE, f"{source} {f.name}") for f in folders[:number]]
+            continue
         # In an order that has nothing to do with their names, and no second clip of a group before the first of all.
         rank: Counter[str] = Counter()
         ranked: list[tuple[int, Clip]] = []
@@ -100,7 +114,7 @@ def assemble(recipe: Recipe, clips: Path, work: Path) -> None:
     for part in "ab":
         shutil.rmtree(work / f"others-{part}", ignore_errors=True)
         (work / f"others-{part}").mkdir()
-    for number, path in enumerate(_others(clips)):
+    for number, path in enumerate(_others(clips, set(recipe.none))):
         place = work / f"others-{'ab'[number % 2]}" / f"{number:04d}-{path.stem}"
         if path.is_dir():
             _still(path, place.with_suffix(".mp4"))
@@ -110,19 +124,22 @@ def assemble(recipe: Recipe, clips: Path, work: Path) -> None:
     print(f"{len(rows)} clips, {sum(action == NONE for _, action, _ in rows)} of them of other things")
 
 
-def _others(clips: Path) -> Iterable[Path]:
-    """Videos of other things, and folders of photographs; in a fixed order without meaning."""
-    found = [p for name in OTHERS for p in (clips / name).rglob("*")
+def _others(clips: Path, trained: set[str]) -> Iterable[Path]:
+    """Videos of other things, and folders of photographs, not trained on; in a fixed order without meaning."""
+    names = [name for name in OTHERS if name not in trained]
+    found = [p for name in names for p in (clips / name).rglob("*")
              if p.suffix.lower() in EXTENSIONS and HELD_BACK not in p.parts]  # fmt: skip
-    found += {p.parent for name in OTHERS for p in (clips / name).rglob("*.jpg")}
+    found += {p.parent for name in names for p in (clips / name).rglob("*.jpg")}
     return sorted(found, key=lambda p: zlib.crc32(p.name.encode()))
 
 
-def _still(folder: Path, film: Path) -> None:
-    """A film of a folder's photographs, half a second each: a person in front of a camera, doing this and that."""
+def _still(folder: Path, film: Path) -> Path:
+    """Write a film of a folder's photographs, half a second each; gives its path."""
     pictures = sorted(folder.glob("*.jpg"))[:: max(1, len(list(folder.glob("*.jpg"))) // 12)]
     rgb = [cv2.imread(str(p))[..., ::-1].copy() for p in pictures]
+    film.parent.mkdir(parents=True, exist_ok=True)
     video.write(film, [frame for frame in rgb for _ in range(5)], frames_per_second=10.0)
+    return film
 
 
 def finish(name: str, work: Path, out: Path) -> None:
@@ -151,6 +168,7 @@ def finish(name: str, work: Path, out: Path) -> None:
     tensors = load_file(run.best / "weights.safetensors")
     halved = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
     save_file(halved, folder / "weights.safetensors")
+    (folder / "weights.safetensors").chmod(0o644)  # whoever checks the project out may read it
     scores_of = {**card.scores, **told}
     card = replace(card, dataset=name, split={}, scores=scores_of)
     (folder / "card.json").write_text(json.dumps(card.to_json(), indent=1, allow_nan=False, ensure_ascii=False))

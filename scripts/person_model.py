@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python scripts/person_model.py label --teacher FOLDER --out WORK SOURCE [SOURCE ...]
     PYTHONPATH=. python scripts/person_model.py train WORK --teacher FOLDER --minutes 100
-    PYTHONPATH=. python scripts/person_model.py score WORK --detectors models/person/person_openvino_model [FOLDER ...]
+    PYTHONPATH=. python scripts/person_model.py score WORK --detectors models/person/person_openvino_model [hog]
     PYTHONPATH=. python scripts/person_model.py export WORK --out models/person
 
 `label` takes frames of all videos and photographs below each SOURCE and lets a teacher box the people in them; where
@@ -35,7 +35,7 @@ from torch.nn import functional
 from har_core import detection, video
 from har_core.config import LiveConfig
 from har_core.images import jpeg, shrink
-from har_core.values import Rgb
+from har_core.values import Detections, Rgb
 
 SIDE = 416
 STEP_SECONDS, MOST_FRAMES = 0.7, 12
@@ -317,11 +317,29 @@ def export(work: Path, out: Path, size: int) -> Path:
     return target
 
 
+class _Hog:
+    """OpenCV's people detector of 2005, for comparison; OpenCV 5 has none, so put an older one first on the path."""
+
+    def __init__(self) -> None:
+        self._hog = cv2.HOGDescriptor()  # type: ignore[attr-defined]  # not in OpenCV 5
+        self._hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined]  # nor this
+
+    def detect(self, rgb: Rgb) -> Detections:
+        scale = 640 / max(rgb.shape[:2])
+        grey = cv2.cvtColor(cv2.resize(rgb, None, fx=scale, fy=scale), cv2.COLOR_RGB2GRAY)
+        boxes, weights = self._hog.detectMultiScale(grey, winStride=(8, 8), scale=1.05)
+        corners = np.array([[x, y, x + w, y + h] for x, y, w, h in boxes], np.float32).reshape(-1, 4) / scale
+        confidence = 1 / (1 + np.exp(-np.array(weights, np.float32).reshape(-1)))
+        order = np.argsort(-confidence)
+        return Detections(corners[order], confidence[order])
+
+
 def score(work: Path, detectors: list[str]) -> None:
     """AP at IoU 0.5, and recall and precision at a confidence of 0.35, on what was held out."""
     _, held = rows_of(work)
     for path in detectors:
-        found = detection.load(path, LiveConfig())
+        # Down to the least confidence: an average precision needs the whole curve.
+        found = _Hog() if path == "hog" else detection.load(path, LiveConfig(confidence=0.05, most_people=100))
         assert found is not None
         for name, rows in (("human boxes", [r for r in held if r["human"]]),
                            ("teacher's boxes", [r for r in held if not r["human"]])):  # fmt: skip

@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -173,3 +174,15 @@ def small_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
             return features.flatten(1)
 
     monkeypatch.setattr(network, "resnet18", lambda **_: Small())
+
+
+@pytest.fixture
+def no_detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine on which nothing finds people: not even what comes with the project is there."""
+    from har_core import weights
+
+    there = weights.entries
+    gone = tmp_path / "no detector"
+    monkeypatch.setattr(
+        weights, "entries", lambda: [replace(e, path=gone) if e.name == "person" else e for e in there()]
+    )

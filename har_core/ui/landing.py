@@ -48,7 +48,7 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
             st.markdown(f"**{plain(run_title(running.name))}** is training.")
             if st.button("Watch the training", type="primary", icon=":material/visibility:"):
                 go_to("train", run=running.name, train_view="Runs")
-        elif ready:
+        elif any(model.run is not None for model in ready):
             st.markdown("**A model is ready.** Show it a clip, stand before a camera, or see how good it is.")
             with st.container(horizontal=True):
                 if st.button("Predict a clip", type="primary", icon=":material/movie:"):
@@ -68,6 +68,14 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
                 make_example_button()
                 if st.button("Bring your own clips", icon=":material/upload:"):
                     go_to("dataset")
+            if ready:
+                st.markdown("**Or first see what it can do:** three recognisers come with it, of yoga poses, of gestures "
+                            "and of what two people do.")  # fmt: skip
+                with st.container(horizontal=True):
+                    if st.button("Predict a clip", icon=":material/movie:"):
+                        go_to("predict")
+                    if st.button("Go live", icon=":material/videocam:"):
+                        go_to("live")
 
 
 def _data_sets(names: list[str]) -> None:

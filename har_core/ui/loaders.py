@@ -62,8 +62,12 @@ class Model:
 def models() -> list[Model]:
     """The models of the runs, newest first, then those that came with the project."""
     trained = [Model(run.name, run.best, run) for run in runs.all_runs(workspace() / "runs")]
-    bundled = [Model(folder.name, folder, None) for folder in sorted((PROJECT / "models").glob("actions-*"))]
-    return [model for model in trained + bundled if (model.folder / "card.json").is_file()]
+    return [model for model in trained + bundled() if (model.folder / "card.json").is_file()]
+
+
+def bundled() -> list[Model]:
+    """The models that came with the project."""
+    return [Model(folder.name, folder, None) for folder in sorted((PROJECT / "models").glob("actions-*"))]
 
 
 def read_dataset(root: Path) -> Dataset:

@@ -41,8 +41,16 @@ def through_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty workspace."""
+def nothing_bundled(monkeypatch: pytest.MonkeyPatch, no_detector: None) -> None:
+    """A project that came without recognisers and without a detector."""
+    from har_core.ui import loaders
+
+    monkeypatch.setattr(loaders, "bundled", list)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_bundled: None) -> Path:
+    """An empty workspace, and nothing but it."""
     monkeypatch.setenv("HAR_WORKSPACE", str(tmp_path))
     return tmp_path
 
@@ -68,7 +76,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
 
 
 @pytest.fixture
-def ready_workspace(ready: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def ready_workspace(ready: Path, monkeypatch: pytest.MonkeyPatch, nothing_bundled: None) -> Path:
     monkeypatch.setenv("HAR_WORKSPACE", str(ready))
     return ready
 

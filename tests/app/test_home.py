@@ -62,3 +62,13 @@ def test_a_first_visitor_who_asks_for_a_page_gets_it_in_its_frame(workspace: Pat
     assert not app.exception
     assert app.title[0].value == "Train"
     assert app.session_state["framed"]
+
+
+def test_what_comes_with_it_can_be_tried_at_once(
+    tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAR_WORKSPACE", str(tmp_path))
+    app = open_page()
+    assert not app.exception and "No data set yet" in words(app) and "come with it" in words(app)
+    app = button(app, "Predict a clip")
+    assert app.title[0].value == "Video Predict" and "gestures" in app.selectbox(key="model").value

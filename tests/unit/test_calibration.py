@@ -171,7 +171,8 @@ def test_the_least_threshold_at_which_answers_are_right() -> None:
 
 def test_others_raise_it() -> None:
     known = two(0.6, 0.8, 0.85, 0.9, 0.95)
-    chosen = choose_threshold(known, [0] * 5, two(*[0.55] * 8, 0.7, 0.97), floor=0.5)
+    others = two(*[0.55] * 8, 0.7, 0.97)
+    chosen = choose_threshold(known, [0] * 5, others, floor=0.5, confident_others=0.1)
     assert (chosen.threshold, chosen.others_named, chosen.met) == (0.75, 0.1, True)
 
 

@@ -89,6 +89,7 @@ def test_wrong_usage_is_2(run: Run, arguments: tuple[str, ...]) -> None:
     assert code == 2 and not out and "usage: har_core" in err
 
 
+@pytest.mark.usefixtures("no_detector")
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -257,7 +258,7 @@ def test_live_on_a_file(
     assert text.rstrip().endswith("\trise")
 
 
-def test_live_without_a_detector_says_so(run: Run, tiny: Path, tiny_model: Path) -> None:
+def test_live_without_a_detector_says_so(run: Run, tiny: Path, tiny_model: Path, no_detector: None) -> None:
     clip = tiny / "rise" / "v_rise_g04_c01.mp4"
     code, out, err = run("live", clip, "--model", tiny_model, "--realtime", "--json")
     assert code == 0 and json.loads(out)["mode"] == "frame" and err.startswith("har_core: note: there is no detector")

@@ -67,6 +67,11 @@ def clips(*lengths: int, size: int = 32) -> list[Tensor]:
     return [torch.randint(0, 256, (t, 3, size, size), dtype=torch.uint8, generator=generator) for t in lengths]
 
 
+def plain(**settings: Any) -> NetworkConfig:
+    """Nothing between the backbone and the LSTM."""
+    return NetworkConfig(embedding="average", motion="off", **settings)
+
+
 @torch.inference_mode()
 def logits(network: ActionNetwork, *sequences: Tensor) -> Tensor:
     return network.eval()(pack_sequence(list(sequences), enforce_sorted=False))
@@ -141,7 +146,7 @@ def test_what_stands_still_is_gone_from_motion() -> None:
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
 def test_pooling_is_what_it_says(pooling: Any) -> None:
-    network = ActionNetwork(NetworkConfig(lstm_layers=0, pooling=pooling), 3).eval()
+    network = ActionNetwork(plain(lstm_layers=0, pooling=pooling), 3).eval()
     embeddings = [torch.randn(t, 512) for t in LENGTHS]
     with torch.inference_mode():
         seen = network.classify(pack_sequence(embeddings, enforce_sorted=False))
@@ -155,7 +160,7 @@ def test_pooling_is_what_it_says(pooling: Any) -> None:
 
 @pytest.mark.parametrize("both_ways", [False, True])
 def test_last_is_the_final_state_of_each_direction(both_ways: bool) -> None:
-    network = ActionNetwork(NetworkConfig(lstm_size=8, pooling="last", bidirectional=both_ways), 3).eval()
+    network = ActionNetwork(plain(lstm_size=8, pooling="last", bidirectional=both_ways), 3).eval()
     clip = torch.randn(6, 512)
     assert network.lstm is not None
     with torch.inference_mode():
@@ -176,7 +181,7 @@ def test_each_picture_is_encoded_alone_and_in_order() -> None:
 
 def test_the_network_normalises() -> None:
     """Against torchvision's own road: scaled to 1, ImageNet's mean and deviation."""
-    network = ActionNetwork(NetworkConfig(), 2).eval()
+    network = ActionNetwork(plain(), 2).eval()
     pictures = clips(2)[0]
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normal = (pictures.float() / 255 - mean[:, None, None]) / std[:, None, None]

@@ -220,6 +220,7 @@ def test_the_view_of_the_model_decides_what_is_looked_at(
     assert not np.allclose(person.predict(pair).probabilities, whole.predict(pair).probabilities, atol=1e-3)
 
 
+@pytest.mark.usefixtures("no_detector")
 def test_without_a_detector(tiny_model: Path, of_people: Path, pair: Path, films: list[Path]) -> None:
     person, whole = Predictor(of_people), Predictor(tiny_model)
     assert person.detector is None and person.follow(pair) is None and person.everybody(pair) == []

@@ -595,6 +595,7 @@ def test_stop_is_heeded_while_people_are_looked_for(
     assert bright.looked < 10, "it ends within a clip, however long that is"
 
 
+@pytest.mark.usefixtures("no_detector")
 @pytest.mark.parametrize("view", ["person", "both"])
 @pytest.mark.parametrize("detector", ["auto", "none"])
 def test_people_need_a_detector(config: TrainConfig, view: Any, detector: str, tmp_path: Path) -> None:
