@@ -33,6 +33,8 @@ LEAST_CLIPS = 8
 _MOST_BINS, _CLIPS_A_BIN, _MOST_ROWS = 15, 5, 20
 _SMALLEST = 1e-12  # a probability below it counts as this, or one clip would weigh infinitely
 ACCURACY, CONFIDENT_OTHERS = 0.95, 0.05
+LIKELY = 0.5
+"""Calibrated, an answer below it is more likely wrong than right."""
 
 
 def tempered(logits: Logits, temperature: float) -> Floats:
@@ -154,6 +156,8 @@ def choose_threshold(
     the clips of other things are taken for an action. Both are judged by what is found on these clips (the point
     estimate, not the end of an interval, which few clips would never reach).
 
+    The threshold is never below one half, as a calibrated answer below it is more likely wrong than right.
+
     However that turns out, at least half of the actions that are rightly named stay named: a model that is silent
     nearly always is of no use, and the figures say what was missed. Where no threshold below that gives both, the
     one that misses by least is taken, the two misses added. Only `floor` goes above it.
@@ -170,8 +174,9 @@ def choose_threshold(
     # In the middle between two clips, so that another machine's rounding takes neither to the other side.
     levels = np.unique(np.concatenate([confidence, foreign]))
     middles = np.unique(np.round((levels[1:] + levels[:-1]) / 2, 6))
-    highest = told[len(told) // 2] if len(told) else 0.0
-    candidates = [floor, *(float(t) for t in middles if floor < t <= highest)]
+    highest = float(told[len(told) // 2]) if len(told) else 0.0
+    lowest = max(floor, min(LIKELY, highest))
+    candidates = [lowest, *(float(t) for t in middles if lowest < t <= highest)]
     wanted = {"accuracy": accuracy, "confident_others": confident_others}
     each = [_judge(t, confidence, right, foreign, **wanted) for t in candidates]
     return min(each, key=lambda c: (_missed(c, **wanted), c.threshold))

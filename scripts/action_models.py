@@ -156,7 +156,7 @@ def finish(name: str, work: Path, out: Path) -> None:
     told: dict[str, Any] = {
         "command": f"python -m har_core train --data {name} --config config.json",
         "config": json.loads((work / "run" / "config.json").read_text()) | {"dataset": name},
-        "validation": {"right": right, "clips": len(clips), "interval": wilson(right, len(clips)),
+        "validation": {"right": right, "clips": len(clips), "interval": _interval(right, len(clips)),
                        "macro f1": scores.macro_f1, "confusion": scores.confusion.tolist()},
         "curves": _curves(run),
         "other things": _confident(predictor, work / "others-b"),
@@ -176,6 +176,10 @@ def finish(name: str, work: Path, out: Path) -> None:
                       "unsure below": card.unsure_below}, indent=1))  # fmt: skip
 
 
+def _interval(part: int, whole: int) -> list[float]:
+    return [round(end, 4) for end in wilson(part, whole)]
+
+
 def _curves(run: Run) -> list[dict[str, float]]:
     events = [decode(line) for line in run.events_path.read_text().splitlines()]
     return [{"epoch": e.epoch, "loss": round(e.train_loss, 3), "validation loss": round(e.validation_loss, 3),
@@ -192,7 +196,7 @@ def _confident(predictor: Predictor, folder: Path) -> dict[str, Any]:
         except Exception as error:  # odd files are among them on purpose
             print(f"  {path.name}: {error}")
     named = {stem: p.action for stem, p in seen.items() if p.named}
-    return {"clips": len(seen), "named": len(named), "interval": wilson(len(named), len(seen)), "taken for": named}
+    return {"clips": len(seen), "named": len(named), "interval": _interval(len(named), len(seen)), "taken for": named}
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
                 if st.button("Bring your own clips", icon=":material/upload:"):
                     go_to("dataset")
             if ready:
-                st.markdown("**Or first see what it can do:** three recognisers come with it, of yoga poses, of gestures "
+                st.markdown("**Or see what it can do:** it comes with recognisers of yoga poses, of gestures "
                             "and of what two people do.")  # fmt: skip
                 with st.container(horizontal=True):
                     if st.button("Predict a clip", icon=":material/movie:"):
