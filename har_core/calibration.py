@@ -156,7 +156,8 @@ def choose_threshold(
     the clips of other things are taken for an action. Both are judged by what is found on these clips (the point
     estimate, not the end of an interval, which few clips would never reach).
 
-    The threshold is never below one half, as a calibrated answer below it is more likely wrong than right.
+    A calibrated answer below one half is more likely wrong than right: where half of the right ones lie above it, the
+    threshold is never lower.
 
     However that turns out, at least half of the actions that are rightly named stay named: a model that is silent
     nearly always is of no use, and the figures say what was missed. Where no threshold below that gives both, the
@@ -175,7 +176,7 @@ def choose_threshold(
     levels = np.unique(np.concatenate([confidence, foreign]))
     middles = np.unique(np.round((levels[1:] + levels[:-1]) / 2, 6))
     highest = float(told[len(told) // 2]) if len(told) else 0.0
-    lowest = max(floor, min(LIKELY, highest))
+    lowest = max(floor, LIKELY if highest >= LIKELY else 0.0)
     candidates = [lowest, *(float(t) for t in middles if lowest < t <= highest)]
     wanted = {"accuracy": accuracy, "confident_others": confident_others}
     each = [_judge(t, confidence, right, foreign, **wanted) for t in candidates]

@@ -101,7 +101,15 @@ def replace_card(folder: Path, card: Card, *, of: Card) -> None:
 
 
 def _as_text(card: Card) -> str:
-    return json.dumps(card.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
+    try:
+        text = json.dumps(card.to_json(), indent=1, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except ValueError:
+        raise CheckpointError(
+            "The model's card cannot be written, for one of its numbers is not finite or one of its texts holds half a "
+            "character. Nothing was changed; mend it or train the model again."
+        ) from None
+    return text
 
 
 def _write(folder: Path, files: dict[str, dict[str, Tensor] | str]) -> None:
@@ -155,7 +163,13 @@ def read_card(folder: Path) -> Card:
         raise CheckpointError(f"A model is a folder with card.json and weights.safetensors, but {folder} has no card.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict) and (written := values.get("format", FORMAT)) != FORMAT:
+        written = values.get("format", FORMAT) if isinstance(values, dict) else FORMAT
+        if type(written) is not int or written < 1:  # 1.0 and true would pass for 1
+            raise CheckpointError(
+                f"The format in {path} must be a whole number from 1 to {FORMAT}, but is {json.dumps(written)[:50]}. "
+                "Take the card as the training wrote it."
+            )
+        if written != FORMAT:
             if written != 1:
                 raise CheckpointError(f"{path} is of format {written}, this version reads {FORMAT}. Update it.")
             network = values.get("network")

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from har_core import runs, weights, workspace
+from har_core import PROJECT, runs, weights, workspace
 from har_core.config import LiveConfig, TrainConfig
 from har_core.errors import CheckpointError, ConfigError, HarError, RunError
 from har_core.events import Ended, Event, Failed, encode
@@ -178,6 +178,8 @@ def calibrate(given: argparse.Namespace) -> int:
 
     if given.out and not given.out.absolute().parent.is_dir():
         raise ConfigError(f"--out must lie in a folder that is there, but {given.out.absolute().parent} is none.")
+    if given.out and given.out.is_dir():
+        raise ConfigError(f"--out must be a file to be written, but {given.out} is a folder. Name a file in it.")
     with progress_bar("clips") as report:
         done = recalibration.recalibrate(model_folder(given.model), given.data, given.others, progress=report)
     if given.out:
@@ -202,6 +204,9 @@ def predict(given: argparse.Namespace) -> int:
         raise CheckpointError(f"--people needs a detector. {_FETCH}")
     if predictor.note:
         print(f"har_core: note: {predictor.note}", file=sys.stderr)
+    if given.people and "person" not in predictor.card.views:
+        print("har_core: note: this model has learned from whole pictures: what it says of one person is a guess.",
+              file=sys.stderr)  # fmt: skip
     answers: list[dict[str, Any]] = []
     with progress_bar("clips") as report:
         for done, clip in enumerate(given.clips, 1):
@@ -209,6 +214,7 @@ def predict(given: argparse.Namespace) -> int:
                 seen = predictor.examine(clip)
                 top = as_json(seen.prediction, given.top)
                 answer: dict[str, Any] = {"clip": str(clip), "seconds": seen.properties.seconds, "top": top}
+                answer |= {"unsure": seen.prediction.unsure, "unsure_below": seen.prediction.unsure_below}
                 if given.people:
                     answer["people"] = [person(seen, given.top) for seen in predictor.everybody(clip)]
                 answers.append(answer)
@@ -219,6 +225,8 @@ def predict(given: argparse.Namespace) -> int:
         print_json(answers)
     failed = [answer for answer in answers if "error" in answer]
     for answer in answers if not given.json else ():
+        if answer.get("unsure"):
+            print(f"{answer['clip']}\tunsure: it would need {answer['unsure_below']:.3f}")
         for place in answer.get("top", ()):
             print(f"{answer['clip']}\t{place['probability']:.3f}\t{' '.join(place['action'].split())}")
         _print_people(answer.get("people", ()))
@@ -364,5 +372,7 @@ def fetch_weights(given: argparse.Namespace) -> int:
 
 def model_folder(path: Path) -> Path:
     """The model in a folder: the folder itself, or its `best/` where a run is named."""
+    if not path.exists() and (bundled := PROJECT / "models" / path.name).is_dir() and path.name == str(path):
+        return bundled  # by the name it has in the app
     # By the run's config, not by what lies in best/: a better epoch may be taking its place at the moment.
     return runs.Run(path).best if (path / "config.json").exists() else path

@@ -122,6 +122,11 @@ class NetworkConfig(Config):
         _within(self, "lstm_size", 8, 2048)
         _within(self, "lstm_layers", 0, 4)
         _within(self, "dropout", 0, 0.95)
+        if not self.lstm_layers and self.motion == "only" and self.pooling == "mean":
+            raise ConfigError(
+                "Without an LSTM the mean over time of what differs from that mean is zero: there would be nothing to "
+                "learn from. Give it an LSTM layer, read both, or pool otherwise than by the mean."
+            )
 
 
 @dataclass(frozen=True, slots=True)

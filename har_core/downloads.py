@@ -23,6 +23,8 @@ from har_core.errors import HarError
 
 REACH_SECONDS = 4.0
 STALL_SECONDS = 20.0
+MOST_BYTES = 8 * 10**9
+"""More than anything that is fetched takes."""
 _BLOCK = 1 << 18
 
 
@@ -40,6 +42,7 @@ def fetch(
     raising: type[HarError],
     expected: str = "",
     again: int = 0,
+    most: int = 0,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Path:
@@ -53,12 +56,13 @@ def fetch(
         raising: the kind of error that is raised.
         expected: how the file's SHA-256 begins; empty where that is not known.
         again: how many times a connection that breaks off after it has brought something is taken up by itself.
+        most: how many bytes it may have; 0 for `MOST_BYTES`. A server need not say how many come.
         progress: told (bytes so far, bytes in all), the latter 0 where the server does not say.
         cancelled: asked about ten times a second.
 
     Raises:
         HarError: of the kind `raising`: no internet (said within 5 seconds), a connection that fails or brings
-            nothing for 20 seconds, the wrong bytes, a disk that is full, or `cancelled`.
+            nothing for 20 seconds, the wrong bytes or too many, a disk that is full, or `cancelled`.
     """
     try:
         if target.is_file() and (not expected or sha256(target).startswith(expected)):
@@ -68,7 +72,9 @@ def fetch(
         with part.open("ab") as file:
             _lock(file, name, raising)
             try:
-                _Download(name, url, file, raising, progress, cancelled or (lambda: False)).run(again)
+                _Download(name, url, file, raising, most or MOST_BYTES, progress, cancelled or (lambda: False)).run(
+                    again
+                )
             finally:
                 if not file.tell():
                     part.unlink(missing_ok=True)
@@ -108,11 +114,12 @@ class _Download:
         url: str,
         file: IO[bytes],
         raising: type[HarError],
+        most: int,
         progress: Callable[[int, int], None] | None,
         cancelled: Callable[[], bool],
     ) -> None:
         self._name, self._url, self._file, self._raising = name, url, file, raising
-        self._progress, self._cancelled = progress, cancelled
+        self._most, self._progress, self._cancelled = most, progress, cancelled
 
     def run(self, again: int) -> None:
         offset = self._file.seek(0, os.SEEK_END)
@@ -131,6 +138,8 @@ class _Download:
         except ConnectionError as error:
             if again and self._file.tell():
                 return self.run(again - 1)
+            if isinstance(error, _OtherPartError):
+                self._empty()  # with what is there it would end like this each time
             raise self._raising(
                 f"The connection to {self._host} broke off while {self._name} was downloaded ({error}). {self._kept()}"
             ) from None
@@ -152,6 +161,9 @@ class _Download:
             total = self._begin(self._take(posted, STALL_SECONDS, self._stalled), offset)
             while isinstance(block := self._take(posted, STALL_SECONDS, self._stalled), bytes) and block:
                 self._file.write(block)
+                if self._file.tell() > self._most:
+                    self._empty()
+                    raise self._raising(self._too_large())
                 if self._progress:
                     self._progress(self._file.tell(), total)
             self._file.flush()
@@ -194,11 +206,11 @@ class _Download:
             )
         said = answer.headers.get("Content-Length") or ""
         length = int(said) if re.fullmatch(r"[0-9]{1,18}", said) else 0
-        came = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range") or "")
+        came = re.match(r"bytes ([0-9]{1,18})-", answer.headers.get("Content-Range") or "")
         if answer.status == http.client.PARTIAL_CONTENT and came and int(came[1]) == offset:
             return offset + length if length else 0
         if answer.status == http.client.PARTIAL_CONTENT:
-            raise ConnectionError("another part came than was asked for")
+            raise _OtherPartError("another part came than was asked for")
         self._empty()  # the server knows no parts, and begins anew
         return length
 
@@ -210,6 +222,16 @@ class _Download:
 
     def _stalled(self) -> str:
         return f"{self._host} has sent nothing for {STALL_SECONDS:.0f} seconds. {self._kept()}"
+
+    def _too_large(self) -> str:
+        return (
+            f"What {self._host} sends as {self._name} is too large to be it: it must take no more than "
+            f"{self._most / 1e6:.1f} MB. It was removed; try again later, or from another network."
+        )
+
+
+class _OtherPartError(ConnectionError):
+    """The server sends another part of the file than was asked for."""
 
 
 class _UnreachedError(Exception):
@@ -235,8 +257,11 @@ def _read(url: str, offset: int, posted: "queue.SimpleQueue[object]", ended: thr
                     return
     except (_UnreachedError, urllib.error.HTTPError) as error:
         posted.put(error)
-    except (OSError, http.client.HTTPException) as error:
-        posted.put(ConnectionError(str(getattr(error, "reason", error)) or type(error).__name__))
+    except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:
+        # The last two are for a redirect to what is no address: http://[::1, http://.a..b, a port of 30 digits.
+        cause = getattr(error, "reason", error)
+        reason = " ".join(str(getattr(cause, "strerror", None) or cause).split())
+        posted.put(ConnectionError(reason[:150] or type(error).__name__))
     except Exception as error:  # a bug; the one who waits must hear of it
         posted.put(error)
 

@@ -90,6 +90,8 @@ def recalibrate(
     strange = list({path.resolve(): path for each in others for path in _videos(each)}.values())
     source = dataset.read(data, progress=progress)
     clips, on, notes = _chosen(source, card)
+    if len(clips) < LEAST_CLIPS or len({clip.action for clip in clips}) < 2:
+        raise _too_few(source, len(clips), len({clip.action for clip in clips}))
     if twice := {path.resolve() for path in strange} & {clip.path.resolve() for clip in clips}:
         raise DatasetError(
             f"Clips of other things must show none of the model's actions, but {len(twice)} of them are clips of "
@@ -110,15 +112,19 @@ def recalibrate(
         others=foreign, before=(card.temperature, card.unsure_below), on=on,
     )  # fmt: skip
     if not fitted.fitted:
-        raise DatasetError(
-            f"Calibration needs {LEAST_CLIPS} readable clips or more, of two of the model's actions or more, but "
-            f"{source.root.name} gives {len(known)} of {fitted.figures['actions']}. Name a larger data set."
-        )
+        raise _too_few(source, len(known), fitted.figures["actions"])
     if not fitted.figures["reached"]:
         notes.append("No threshold gave all that was wanted without silencing the model; the nearest one was taken.")
     fresh = replace(card, temperature=fitted.temperature, unsure_below=fitted.unsure_below, calibration=fitted.figures)
     checkpoint.replace_card(folder, fresh, of=card)
     return Recalibrated(folder, fitted.figures, tuple(notes), (*source.skipped, *skipped))
+
+
+def _too_few(source: Dataset, clips: int, actions: int) -> DatasetError:
+    return DatasetError(
+        f"Calibration needs {LEAST_CLIPS} readable clips or more, of two of the model's actions or more, but "
+        f"{source.root.name} gives {clips} of {actions}. Name a larger data set."
+    )
 
 
 def _videos(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ been cut off.
 import math
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,14 @@ from har_core.calibration import calibrate
 from har_core.config import TrainConfig
 from har_core.errors import DatasetError, TrainingError
 from har_core.events import Ended, EpochEnded, Event, Started, Stepped
-from har_core.network import ActionNetwork, load_initial
+from har_core.network import EMBEDDING, GRID, ActionNetwork, load_initial
 from har_core.preparation import Material, Stopped, prepare
+from har_core.sampling import grid
 
 ENCODE_AT_ONCE = 64
 RAMP_EPOCHS = 3
+LOOKED_BYTES = 4 * 2**30
+"""Of memory for what a held backbone has seen; beyond it clips have fewer variations, then it goes to disk."""
 VARIATIONS = 4  # of a training clip that a frozen backbone looks at once each; the epochs take turns
 
 
@@ -92,6 +96,12 @@ class Trainer:
         hold = self.network.pretrained and config.freeze_epochs > 0 and not config.freeze_backbone
         self.progress = Progress(held_until=-1 if hold else 0)
         self._looked: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
+        frames = sum(len(grid(seconds, learn.spec)) for seconds in learn.seconds)
+        needed = frames * (EMBEDDING * GRID**2 if config.network.embedding == "grid" else EMBEDDING) * 2
+        self._variations = max(1, min(VARIATIONS, LOOKED_BYTES // max(1, needed)))
+        self._overflow = None
+        if needed > LOOKED_BYTES:
+            self._overflow = tempfile.TemporaryDirectory(dir=folder if folder.is_dir() else None, prefix=".looked-")
         self._validated: list[tuple[np.ndarray, int]] = []
         """Of each validation clip the logits of its windows `(W, C)` and its label, as they were last."""
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
@@ -213,13 +223,21 @@ class Trainer:
 
     def _seen(self, index: int, epoch: int) -> tuple[np.ndarray, Tensor]:
         """A training clip's instants, looked at once by the frozen backbone in each of a few variations."""
-        view = epoch % VARIATIONS
+        view = epoch % self._variations
         key = ("train", index, view)
         if key not in self._looked:
             # One of them is the clip as it is, which is how it will be judged.
             at, rgb = self.learn.varied(index, seed=self._seed(view, index) if view else None)
-            self._looked[key] = (at, self._look(rgb))
+            self._looked[key] = (at, self._kept(self._look(rgb), f"{index}-{view}"))
         return self._looked[key]
+
+    def _kept(self, seen: Tensor, name: str) -> Tensor:
+        """As it is, or, where all of them would not fit into memory, mapped from a file that goes with the run."""
+        if self._overflow is None:
+            return seen
+        path = Path(self._overflow.name) / name
+        seen.numpy().tofile(path)
+        return torch.from_file(str(path), size=seen.numel(), dtype=seen.dtype).view(seen.shape)
 
     @torch.no_grad()
     def _look(self, rgb: np.ndarray) -> Tensor:

@@ -189,5 +189,5 @@ def fetch(
         return wanted.usable
     return downloads.fetch(
         wanted.name, wanted.url, wanted.path, raising=CheckpointError, expected=wanted.sha256,
-        progress=progress, cancelled=cancelled,
+        most=4 * wanted.about_bytes, progress=progress, cancelled=cancelled,
     )  # fmt: skip

@@ -22,7 +22,9 @@ with two:
 if folder is None:
     st.stop()
 with three:
-    split = st.selectbox("Clips", list(SPLITS), format_func=SPLITS.__getitem__, key="evaluate_split")
+    # A model that came with the project has no clips of its own here: whoever shows it clips means all of them.
+    choices = list(SPLITS) if model.run is not None else ["all"]
+    split = st.selectbox("Clips", choices, format_func=SPLITS.__getitem__, key="evaluate_split")
 
 source = read_dataset(folder)
 key = evaluation_key(model, source, split)

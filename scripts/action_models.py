@@ -17,7 +17,6 @@ import json
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from har_core.runs import Run
 from har_core.values import Clip, Prediction, wilson
 
 NONE = "none"
-HELD_BACK = "_broken_on_purpose"
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,11 @@ class Recipe:
     config: dict[str, Any] = field(default_factory=dict)
 
 
-OTHERS = ("wild", "weizmann-64px", "person-stills")
+# By whole sources, so that no film and nobody in it is on both sides.
+OTHERS = {
+    "a": ("wild/decord", "wild/torchcodec", "wild/intel-asl-gestures", "wild/people_walking.mp4"),
+    "b": ("wild/mmaction2", "wild/st-gcn", "weizmann-64px", "person-stills"),
+}
 RECIPES = {
     "yoga": Recipe(
         "yoga",
@@ -111,26 +113,25 @@ def assemble(recipe: Recipe, clips: Path, work: Path) -> None:
             (folder / action).mkdir(exist_ok=True)
             shutil.copyfile(path, folder / relative)
             table.writerow((relative, action, group))
-    for part in "ab":
-        shutil.rmtree(work / f"others-{part}", ignore_errors=True)
-        (work / f"others-{part}").mkdir()
-    for number, path in enumerate(_others(clips, set(recipe.none))):
-        place = work / f"others-{'ab'[number % 2]}" / f"{number:04d}-{path.stem}"
-        if path.is_dir():
-            _still(path, place.with_suffix(".mp4"))
-        else:
-            shutil.copyfile(path, place.with_suffix(path.suffix))
+    set_aside(clips, work, set(recipe.none))
     (work / "config.json").write_text(json.dumps(recipe.config))
     print(f"{len(rows)} clips, {sum(action == NONE for _, action, _ in rows)} of them of other things")
 
 
-def _others(clips: Path, trained: set[str]) -> Iterable[Path]:
-    """Videos of other things, and folders of photographs, not trained on; in a fixed order without meaning."""
-    names = [name for name in OTHERS if name not in trained]
-    found = [p for name in names for p in (clips / name).rglob("*")
-             if p.suffix.lower() in EXTENSIONS and HELD_BACK not in p.parts]  # fmt: skip
-    found += {p.parent for name in names for p in (clips / name).rglob("*.jpg")}
-    return sorted(found, key=lambda p: zlib.crc32(p.name.encode()))
+def set_aside(clips: Path, work: Path, trained: set[str]) -> None:
+    """Write WORK/others-a and WORK/others-b: videos, and films of photographs, of sources that are not trained on."""
+    for part, sources in OTHERS.items():
+        folder = work / f"others-{part}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for source in sources:
+            if source in trained:
+                continue
+            inside = sorted((clips / source).rglob("*")) or [clips / source]
+            for path in (p for p in inside if p.suffix.lower() in EXTENSIONS):
+                shutil.copyfile(path, folder / f"{path.stem}-{len(list(folder.iterdir())):03d}{path.suffix}")
+            for pictures in sorted({p.parent for p in inside if p.suffix == ".jpg"}):
+                _still(pictures, folder / f"{pictures.name}.mp4")
 
 
 def _still(folder: Path, film: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import lzma
 import re
 import stat
 import struct
@@ -21,8 +22,15 @@ MOST_BYTES = 64 * 10**9
 _BLOCK = 1 << 20
 _PIECE = 1 << 26
 """More than any header needs, though a tar may say that one takes terabytes, all of which would be read at once."""
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError)
-"""What the readers raise for archives that are damaged; ValueError is for names that are no text."""
+_BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, ValueError, OverflowError, RecursionError, NotImplementedError,
+)  # fmt: skip
+"""What the readers raise for archives that are damaged: ValueError for names that are no text, RecursionError for
+headers about headers about headers."""
+_NO_DISK = (None, errno.EINVAL, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
+"""Failures of the archive and not of the disk: a zip that points to before its beginning, what cannot be unpacked
+(bz2 gives it no number), a name too long, a file where there is a folder."""
 
 
 def unpack(
@@ -87,8 +95,7 @@ def _mending(archive: Path) -> Iterator[None]:
         name = Path(error.filename or archive).name
         raise DatasetError(f"{archive.name} holds {said(name)} twice, so it is unclear which one counts.") from None
     except OSError as error:
-        # A zip that points to before its beginning is no failure of the disk.
-        if isinstance(error, gzip.BadGzipFile) or error.errno == errno.EINVAL:
+        if error.errno in _NO_DISK:
             raise _damaged(archive, error) from None
         raise
 

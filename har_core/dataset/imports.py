@@ -3,10 +3,13 @@
 A data set appears under its name only when it is whole: until then it lies in a hidden folder beside it.
 """
 
+import contextlib
 import errno
 import os
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +25,9 @@ from har_core.errors import DatasetError
 
 _TAKEN_UP = 20
 """How often a download that breaks off goes on by itself: it is large, and lines are what they are."""
+_SCRATCH = ".unpack-"
+_LEFT_SECONDS = 86_400
+"""No import takes a day: what is older was left by one that was killed."""
 _TOP5_FILES, _TOP5_BYTES = 2_000, 4 * 10**9
 Report = Callable[[Literal["downloading", "unpacking"], int, int], None]
 """Told (what is done, bytes or files so far, in all); the last is 0 where nobody knows."""
@@ -151,7 +157,8 @@ def _settle(
 ) -> None:
     """Unpack about so many `files` beside the folder, check what came, and only then give it its name."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder.parent, ignore_cleanup_errors=True) as scratch:
+    _tidy(folder.parent)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder.parent, ignore_cleanup_errors=True) as scratch:
         inner = Path(scratch, "clips")
         inner.mkdir()  # the one around it is closed to others, and the data set shall not be
         told = None if progress is None else lambda done: progress("unpacking", done, files)
@@ -159,6 +166,15 @@ def _settle(
         root = _root(inner)
         check(root)
         root.replace(folder)
+
+
+def _tidy(home: Path) -> None:
+    """Remove what imports that were killed have left, and nothing that only bears such a name."""
+    for scratch in home.glob(f"{_SCRATCH}????????"):
+        with contextlib.suppress(OSError):  # it is no reason not to import
+            ours = not scratch.is_symlink() and {path.name for path in scratch.iterdir()} <= {"clips"}
+            if ours and scratch.stat().st_mtime < time.time() - _LEFT_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _root(folder: Path) -> Path:

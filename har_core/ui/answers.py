@@ -69,7 +69,8 @@ def show_people(model: Model, path: Path, seconds: float, k: int, key: str) -> N
         picture, what = st.columns([1, 5], vertical_alignment="center")
         picture.image(portraits[who.track or 0], width=110, alt=f"Person {who.track}")
         action, probability = who.prediction.top(1)[0]
-        named = f"perhaps {plain(action)}" if who.prediction.unsure else f"**{plain(action)}** :gray[{probability:.0%}]"
+        guess = who.prediction.unsure or "person" not in ready.card.views
+        named = f"perhaps {plain(action)}" if guess else f"**{plain(action)}** :gray[{probability:.0%}]"
         what.markdown(rf"**\#{who.track}** {named}")
         rest = " · ".join(f"{plain(a)} {p:.0%}" for a, p in who.prediction.top(max(2, k))[1:])
         what.caption(f"{who.start:.1f} to {who.stop:.1f} s · then {rest}")

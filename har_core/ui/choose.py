@@ -11,6 +11,7 @@ from har_core import dataset, runs, workspace
 from har_core.errors import RunError
 from har_core.ui.frame import go_to, plain
 from har_core.ui.loaders import Model, models
+from har_core.values import is_nothing
 
 _WIDTH = 460
 """Pixels of a picker: no wider than its names need."""
@@ -102,10 +103,15 @@ def can_name(actions: Sequence[str]) -> str:
     """What a model knows, and what comes of all else.
 
     >>> can_name(["run", "walk"])
-    'It can name 2 actions: run, walk. Whatever else is done gets one of these names too.'
+    'It knows 2 actions: run, walk. Whatever else is done gets one of these names too, unless it is unsure.'
+    >>> can_name(["none", "run", "walk"])
+    'It knows 2 actions: run, walk. Of other things it says none, or that it is unsure.'
     """
-    known = plain(", ".join(actions))
-    return f"It can name {len(actions)} actions: {known}. Whatever else is done gets one of these names too."
+    known = [action for action in actions if not is_nothing(action)]
+    nothing = ", ".join(action for action in actions if is_nothing(action))
+    rest = (f"Of other things it says {plain(nothing)}, or that it is unsure." if nothing
+            else "Whatever else is done gets one of these names too, unless it is unsure.")  # fmt: skip
+    return f"It knows {len(known)} actions: {plain(', '.join(known))}. {rest}"
 
 
 def choose_run(found: list[runs.Run]) -> runs.Run:

@@ -67,7 +67,10 @@ def models() -> list[Model]:
 
 def bundled() -> list[Model]:
     """The models that came with the project."""
-    return [Model(folder.name, folder, None) for folder in sorted((PROJECT / "models").glob("actions-*"))]
+    folders = sorted((PROJECT / "models").glob("actions-*"))
+    # First one that knows people in front of a camera: it is what a newcomer meets.
+    folders.sort(key=lambda folder: folder.name != "actions-yoga")
+    return [Model(folder.name, folder, None) for folder in folders]
 
 
 def read_dataset(root: Path) -> Dataset:

@@ -138,7 +138,7 @@ def test_with_a_detector_people_can_be_chosen(
     assert not app.exception and not app.error
     look = next(g for g in app.button_group if g.label == "Look at")
     assert not look.disabled and look.value == "frame"  # this model knows whole pictures only
-    assert "It can name 2 actions: bright, dark." in words(app)
+    assert "It knows 2 actions: bright, dark." in words(app)
     places = [child.type for child in app.main.children.values()]
     app = choose(app, "Look at", "person")
     # A sentence that came between would have moved the picture, and moved it ends.

@@ -367,3 +367,43 @@ def test_the_command(model: Path, tiny: Path, others: Path, tmp_path: Path, caps
     assert shown["calibration"] == checkpoint.read_card(model).calibration
     assert main([*told[:-1], str(tmp_path / "none" / "f.json")]) == 1
     assert "--out must lie in a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change", [{"scores": {"loss": math.nan}}, {"calibration": {"x": [math.inf]}}, {"dataset": "a\ud800"}]
+)
+def test_a_card_that_cannot_be_written_stays(model: Path, change: dict[str, Any]) -> None:
+    values = json.loads((model / "card.json").read_text("utf-8")) | change
+    (model / "card.json").write_text(json.dumps(values), "utf-8")
+    card, before = checkpoint.read_card(model), contents(model)
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        checkpoint.replace_card(model, replace(card, temperature=2.0), of=card)
+    assert contents(model) == before
+
+
+@pytest.mark.parametrize("given", ["2", "1", True, 1.0, 2.0, None, 0, -1, [2]])
+def test_the_format_is_a_whole_number(model: Path, given: object) -> None:
+    values = json.loads((model / "card.json").read_text("utf-8")) | {"format": given}
+    (model / "card.json").write_text(json.dumps(values), "utf-8")
+    with pytest.raises(CheckpointError, match=r"format.*must be a whole number.*but is") as error:
+        checkpoint.read_card(model)
+    assert "Update" not in str(error.value)
+
+
+@pytest.mark.parametrize("few", [slice(5), slice(1, 12, 12)])
+def test_too_few_clips_are_known_before_they_are_looked_at(
+    model: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, few: slice
+) -> None:
+    card = checkpoint.read_card(model)
+    checkpoint.replace_card(model, replace(card, split={"validation": card.split["validation"][few]}), of=card)
+    monkeypatch.setattr(recalibrating, "Predictor", lambda *_: pytest.fail("the model was loaded"))
+    with pytest.raises(DatasetError, match="needs 8"):
+        recalibrate(model, tiny)
+
+
+def test_the_file_for_the_figures_is_no_folder(
+    model: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(model)
+    assert main(["calibrate", str(model), "--dataset", str(tiny), "--out", str(tmp_path)]) == 1
+    assert "--out must be a file" in capsys.readouterr().err and contents(model) == before

@@ -25,7 +25,7 @@ networks = st.builds(
     weights=st.sampled_from(["auto", "imagenet", "bundled", "none"]),
     embedding=st.sampled_from(["average", "grid"]),
     motion=st.sampled_from(["off", "only", "beside"]),
-    lstm_layers=st.integers(0, 4),
+    lstm_layers=st.integers(1, 4),
     bidirectional=st.booleans(),
     pooling=st.sampled_from(["last", "mean", "attention"]),
 )
@@ -90,6 +90,7 @@ def test_defaults_fill_what_is_left_out() -> None:
         (ClipSpec, {"most_frames": 0}, "most_frames"),
         (ClipSpec, {"frames_per_second": 61}, "frames_per_second"),
         (NetworkConfig, {"lstm_layers": 5}, "lstm_layers"),
+        (NetworkConfig, {"lstm_layers": 0, "motion": "only"}, "nothing to learn"),
         (NetworkConfig, {"dropout": 1}, "dropout"),
         (AugmentConfig, {"strength": 2.1}, "strength"),
         (TrainConfig, {"view": "people"}, "view"),

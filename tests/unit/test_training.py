@@ -238,6 +238,24 @@ def test_a_backbone_frozen_for_good(config: TrainConfig, tmp_path: Path, monkeyp
     assert epochs(events)[-1].train_accuracy > 0.6, "it does not learn what any network can learn"
 
 
+def test_what_does_not_fit_into_memory_goes_to_disk_and_teaches_the_same(
+    config: TrainConfig, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(config, freeze_backbone=True, epochs=2)
+    monkeypatch.setattr(training, "VARIATIONS", 1)
+    list(train(config, tmp_path / "memory"))
+    monkeypatch.setattr(training, "LOOKED_BYTES", 1000)
+    mapped: list[bool] = []
+    kept = Trainer._kept
+    monkeypatch.setattr(
+        Trainer, "_kept", lambda self, seen, name: mapped.append(self._overflow is not None) or kept(self, seen, name)
+    )
+    list(train(config, tmp_path / "disk"))
+    assert len(mapped) == 9 and all(mapped)
+    assert same(tensors(tmp_path / "memory"), tensors(tmp_path / "disk"))
+    assert not list((tmp_path / "disk").glob(".looked-*")), "it goes with the run"
+
+
 # --- the loop, with a small network -------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import gzip
 import hashlib
 import io
@@ -496,3 +497,57 @@ def test_the_commands(
     assert command_line.main(["dataset", "import", str(tmp_path / "top5.tar.gz")]) == 1
     shown = capsys.readouterr()
     assert not shown.out and shown.err.count("\n") == 1 and "Traceback" not in shown.err
+
+
+def chained(kind: bytes, number: int, content: bytes) -> bytes:
+    """A tar that begins with so many headers about the next one."""
+    header = tarfile.TarInfo("more")
+    header.type, header.size = kind, len(content)
+    return (header.tobuf() + content.ljust(512, b"\0")) * number + odd()
+
+
+def test_what_breaks_the_readers_is_a_damaged_archive(tmp_path: Path, own_workspace: Path) -> None:
+    squeezed = io.BytesIO()
+    with zipfile.ZipFile(squeezed, "w", zipfile.ZIP_LZMA) as opened:
+        opened.writestr("walk/a.mp4", os.urandom(3000))
+    flipped = bytearray(squeezed.getvalue())
+    flipped[44:2000] = bytes(byte ^ 255 for byte in flipped[44:2000])
+    for number, content in enumerate(
+        (
+            chained(tarfile.GNUTYPE_LONGNAME, 2000, b"name"),
+            chained(tarfile.XHDTYPE, 5000, b"6 a=b\n"),
+            chained(tarfile.XHDTYPE, 1, b"999999999999999999999 a=b\n"),
+            bytes(flipped),
+            packed({"walk/" + "a" * 300 + ".mp4": b"abc"}),
+            packed({"walk": b"abc", "walk/deep/a.mp4": b"abc"}),
+        )
+    ):
+        (tmp_path / f"bad{number}").write_bytes(content)
+        with pytest.raises(DatasetError, match="must be a whole") as error:
+            dataset.bring(own_workspace, tmp_path / f"bad{number}")
+        one_sentence(error)
+    assert left(own_workspace / "datasets") == set()
+
+
+@pytest.mark.parametrize("number", [None, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG])
+def test_an_error_of_the_archive_is_none_of_the_disk(
+    tmp_path: Path, own_workspace: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError("Invalid data stream") if number is None else OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(archives, "_copy", fail)
+    (tmp_path / "a.tar").write_bytes(odd())
+    with pytest.raises(DatasetError, match="must be a whole"):
+        dataset.bring(own_workspace, tmp_path / "a.tar")
+
+
+def test_what_killed_imports_left_is_removed_after_a_day(tmp_path: Path, own_workspace: Path, tiny: Path) -> None:
+    home = own_workspace / "datasets"
+    for name, inside, hours in (("oldoldol", "clips", 25), ("newnewne", "clips", 1), ("foreign0", "mine", 25)):
+        (home / f".unpack-{name}" / inside / "walk").mkdir(parents=True)
+        os.utime(home / f".unpack-{name}", (time.time() - hours * 3600,) * 2)
+    (home / ".unpack-alink000").symlink_to(tiny)
+    dataset.bring(own_workspace, Path(shutil.make_archive(str(tmp_path / "some"), "tar", tiny.parent, tiny.name)))
+    assert left(home) == {"some", ".unpack-newnewne", ".unpack-foreign0", ".unpack-alink000"}
+    assert len(dataset.read(tiny).clips) == 12

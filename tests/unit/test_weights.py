@@ -423,3 +423,58 @@ def test_what_is_not_there_says_how_to_get_it(nothing_bundled: Path, choice: str
     with pytest.raises(CheckpointError, match=word) as error:
         find_detector(choice)
     one_sentence(error)
+
+
+# --- servers that misbehave ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_more_than_could_be_right_is_not_kept(
+    server: Server, wanted: Entry, monkeypatch: pytest.MonkeyPatch, length: bool
+) -> None:
+    server.length = length
+    with pytest.raises(CheckpointError, match="too large") as error:
+        fetch(dataclasses.replace(wanted, about_bytes=100_000))
+    one_sentence(error)
+    assert not part(wanted).exists() and not wanted.path.exists()
+    assert fetch(dataclasses.replace(wanted, about_bytes=200_000)).read_bytes() == CONTENT
+    wanted.path.unlink()
+    monkeypatch.setattr(downloads, "MOST_BYTES", 300_000)
+    with pytest.raises(CheckpointError, match="too large"):
+        fetch(wanted)
+
+
+@pytest.mark.parametrize("said", ["bytes 0-699999/700000", f"bytes {'9' * 5000}-699999/700000"])
+@pytest.mark.parametrize("again", [0, 2])
+def test_another_part_than_asked_for_is_forgotten(
+    server: Server, wanted: Entry, monkeypatch: pytest.MonkeyPatch, again: int, said: str
+) -> None:
+    part(wanted).parent.mkdir()
+    part(wanted).write_bytes(CONTENT[:1000])
+    told = Handler.send_header
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            Handler, "send_header", lambda self, name, text: told(self, name, said if "Range" in name else text)
+        )
+        with pytest.raises(CheckpointError, match="another part") as error:
+            downloads.fetch("tiny", wanted.url, wanted.path, raising=CheckpointError, again=again)
+    assert "go on after" not in one_sentence(error)
+    assert server.asked == ["bytes=1000-"] * (again + 1) and not part(wanted).exists()
+    assert fetch(wanted).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://[::1", "http://.a..b/", "http://127.0.0.1:99999999/", f"http://127.0.0.1:{'9' * 30}/", "http://a:b/"],
+)
+def test_a_redirect_to_nowhere(server: Server, wanted: Entry, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    def redirect(self: Handler) -> None:
+        self.send_response(302)
+        self.send_header("Location", target)
+        self.end_headers()
+
+    monkeypatch.setattr(Handler, "do_GET", redirect)
+    with pytest.raises(CheckpointError, match=r"broke off|cannot be downloaded") as error:
+        fetch(wanted)
+    one_sentence(error)
+    assert not part(wanted).exists()
