@@ -71,4 +71,4 @@ def test_what_comes_with_it_can_be_tried_at_once(
     app = open_page()
     assert not app.exception and "No data set yet" in words(app) and "see what it can do" in words(app)
     app = button(app, "Predict a clip")
-    assert app.title[0].value == "Video Predict" and "gestures" in app.selectbox(key="model").value
+    assert app.title[0].value == "Video Predict" and app.selectbox(key="model").value == "actions-yoga"

@@ -30,7 +30,7 @@ def adding(viewer: Viewer) -> None:
     viewer.open("dataset")
     viewer.page.get_by_text("Add a data set or clips").click()
     viewer.page.get_by_role("tab", name="Link a folder").click()
-    expect(viewer.page.get_by_text("The folder is read as it is")).to_be_visible()
+    expect(viewer.page.get_by_text("A folder is read as it is")).to_be_visible()
 
 
 def run(viewer: Viewer) -> None:

@@ -173,7 +173,7 @@ def test_predict_keeps_the_order_and_says_what_failed(
     assert [answer["clip"] for answer in answers] == [str(clip) for clip in clips]
     assert set(answers[1]) == {"clip", "error"} and "broken.mp4" in answers[1]["error"]
     for answer, action in ((answers[0], "slide"), (answers[2], "blink")):
-        assert set(answer) == {"clip", "seconds", "top"}
+        assert set(answer) == {"clip", "seconds", "top", "unsure", "unsure_below"}
         assert answer["top"][0]["action"] == action and len(answer["top"]) == 2
         assert answer["top"][0]["probability"] > answer["top"][1]["probability"]
     exact = Predictor(tiny_model).predict(clips[0]).top(2)
@@ -228,13 +228,13 @@ def test_predict_names_people(
 ) -> None:
     clip = tiny / "rise" / "v_rise_g04_c01.mp4"
     (answer,) = document("predict", clip, "--model", tiny_model, "--people", "--top", "2")
-    assert set(answer) == {"clip", "seconds", "top", "people"}
+    assert set(answer) == {"clip", "seconds", "top", "unsure", "unsure_below", "people"}
     (person,) = answer["people"]
     assert set(person) == {"id", "seconds", "top", "timeline"} and person["id"] == 1 and len(person["top"]) == 2
     assert person["seconds"][0] == 0 and 0 < person["seconds"][1] <= answer["seconds"]
     assert "people" not in document("predict", clip, "--model", tiny_model)[0]
     code, out, err = run("predict", clip, "--model", tiny_model, "--people", "--top", "1")
-    assert code == 0 and out.startswith(str(clip)) and not err
+    assert code == 0 and out.startswith(str(clip)) and err.endswith("what it says of one person is a guess.\n")
 
 
 def test_live_on_a_file(
@@ -432,3 +432,11 @@ def test_weights_are_fetched(
     code, out, err = run("weights", "fetch", "yolo26n")
     assert code == 1 and not out
     one_sentence(err)
+
+
+def test_predict_says_unsure_and_knows_the_bundled_by_name(run: Run, document: Callable[..., Any], tiny: Path) -> None:
+    clip = tiny / "rise" / "v_rise_g04_c01.mp4"
+    (answer,) = document("predict", clip, "--model", "actions-gestures")
+    code, out, err = run("predict", clip, "--model", "actions-gestures", "--top", "1")
+    assert code == 0 and not err
+    assert answer["unsure"] == (answer["top"][0]["probability"] < answer["unsure_below"]) == ("unsure" in out)
