@@ -1,4 +1,4 @@
-"""From anywhere to the gallery with just these clips: a finding of the doctor, a lasso on the map, a cell of a matrix."""
+"""From anywhere to the gallery with just these clips: a finding, a lasso on the map, a cell of a matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
