@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from har_core import checkpoint
+from har_core import checkpoint, weights
 from har_core.batches import move, pack_embeddings
-from har_core.network import EMBEDDING, ActionNetwork
+from har_core.config import NetworkConfig
+from har_core.network import EMBEDDING, ActionNetwork, load_initial
 from har_core.training import best_device
 from har_core.values import Prediction, Rgb
 
@@ -29,19 +30,22 @@ ENCODE_AT_ONCE = 32
 Embeddings = NDArray[np.float32]
 
 
-class Engine:
-    """Encodes pictures and classifies embeddings. Stateless after construction: threads may share it."""
+class Encoder:
+    """Pictures -> embeddings, by a network's backbone. Stateless after construction: threads may share it.
 
-    def __init__(self, folder: Path, *, runtime: Runtime = "auto") -> None:
-        folder = checkpoint.present(folder)
-        self._network, self.card = checkpoint.load(folder)
-        self._device = best_device()
+    `identity` names the weights and the size of the pictures: embeddings of one identity can be compared.
+    """
+
+    def __init__(self, network: ActionNetwork, folder: Path, size: int, *, runtime: Runtime = "auto") -> None:
+        self.size = size
+        self.identity = _identity(network, size)
+        self.device = best_device()
         self.runtime: Literal["openvino", "torch"] = "torch"
-        if runtime == "openvino" or (runtime == "auto" and self._device.type == "cpu"):
-            self.runtime, self._device = "openvino", torch.device("cpu")
-            self._compiled = _compile(self._network, folder, self.card.clip.size)
-            self._network.backbone, self._network.places = nn.Identity(), None  # their copy in OpenVINO does the work
-        self._network.to(self._device)
+        if runtime == "openvino" or (runtime == "auto" and self.device.type == "cpu"):
+            self.runtime, self.device = "openvino", torch.device("cpu")
+            self._compiled = _compile(network, folder / "openvino" / f"{self.identity}.xml", size)
+            network.backbone, network.places = nn.Identity(), None  # their copy in OpenVINO does the work
+        self._network = network.to(self.device)
 
     def encode(self, rgb: Rgb) -> Embeddings:
         """Embeddings float32 `(N, 512)` of pictures, uint8 `(N, S, S, 3)` RGB as `images.fit` gives them."""
@@ -56,7 +60,32 @@ class Engine:
             request = self._compiled.create_infer_request()  # one for each call: requests are not shared by threads
             return np.array(next(iter(request.infer([pictures]).values())), dtype=np.float32)
         with torch.inference_mode():
-            return self._network.encode(torch.from_numpy(pictures).to(self._device)).float().cpu().numpy()
+            return self._network.encode(torch.from_numpy(pictures).to(self.device)).float().cpu().numpy()
+
+
+def bundled_encoder(size: int, *, runtime: Runtime = "auto") -> Encoder:
+    """The backbone that comes with the project, averaged over its places: it knows pictures, and no action.
+
+    Raises:
+        CheckpointError: it is missing.
+    """
+    network = ActionNetwork(NetworkConfig(weights="bundled", embedding="average", motion="off", lstm_layers=0), 2)
+    load_initial(network, "bundled")
+    return Encoder(network.eval(), weights.entry("backbone").path.parent, size, runtime=runtime)
+
+
+class Engine:
+    """Encodes pictures and classifies embeddings. Stateless after construction: threads may share it."""
+
+    def __init__(self, folder: Path, *, runtime: Runtime = "auto") -> None:
+        folder = checkpoint.present(folder)
+        self._network, self.card = checkpoint.load(folder)
+        self.encoder = Encoder(self._network, folder, self.card.clip.size, runtime=runtime)
+        self.runtime, self._device = self.encoder.runtime, self.encoder.device
+
+    def encode(self, rgb: Rgb) -> Embeddings:
+        """Embeddings float32 `(N, 512)` of pictures, uint8 `(N, S, S, 3)` RGB as `images.fit` gives them."""
+        return self.encoder.encode(rgb)
 
     def classify(self, clips: Sequence[Embeddings]) -> list[Prediction]:
         """What each clip shows, from its embeddings `(T, 512)`, T >= 1; lengths may differ."""
@@ -88,15 +117,18 @@ class _Encoder(nn.Module):
         return self.network.encode(rgb)
 
 
-def _compile(network: ActionNetwork, folder: Path, size: int) -> Any:  # noqa: ANN401  # openvino has no types
-    import openvino  # heavy, and of no use where torch runs the network
-
+def _identity(network: ActionNetwork, size: int) -> str:
     # Of what was loaded, not of the file: a run may have replaced it meanwhile.
-    weights = hashlib.sha256()
+    found = hashlib.sha256()
     parts = [network.backbone] if network.places is None else [network.backbone, network.places]
     for value in (value for part in parts for value in part.state_dict().values()):
-        weights.update(value.numpy().tobytes())
-    exported = folder / "openvino" / f"{weights.hexdigest()[:16]}-{size}.xml"
+        found.update(value.numpy().tobytes())
+    return f"{found.hexdigest()[:16]}-{size}"
+
+
+def _compile(network: ActionNetwork, exported: Path, size: int) -> Any:  # noqa: ANN401  # openvino has no types
+    import openvino  # heavy, and of no use where torch runs the network
+
     core = openvino.Core()
     if exported.is_file() and exported.with_suffix(".bin").is_file():
         # A damaged export is made again.

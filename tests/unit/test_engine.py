@@ -16,7 +16,7 @@ import torch
 from har_core import checkpoint, video
 from har_core.checkpoint import Card
 from har_core.config import ClipSpec, NetworkConfig
-from har_core.engine import Engine, _pieces
+from har_core.engine import Engine, _pieces, bundled_encoder
 from har_core.images import fit
 from har_core.network import ActionNetwork, load_initial
 from har_core.sampling import instants
@@ -232,3 +232,14 @@ def test_pictures_are_encoded_in_few_sizes() -> None:
         pieces = _pieces(number)
         assert sum(pieces) == number
         assert set(pieces) <= {1, 2, 4, 8, 16, 32}
+
+
+def test_the_bundled_backbone_encodes_without_a_model() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    encoder = bundled_encoder(32, runtime="torch")
+    network = ActionNetwork(NetworkConfig(embedding="average"), 2).eval()
+    load_initial(network, "bundled")
+    with torch.inference_mode():
+        expected = network.look(torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy())).numpy()
+    assert np.allclose(encoder.encode(pictures), expected, atol=1e-5)
+    assert encoder.identity != bundled_encoder(64, runtime="torch").identity
