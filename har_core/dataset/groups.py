@@ -44,7 +44,12 @@ def looks(path: Path, properties: VideoProperties) -> tuple[int, ...]:
     at = np.array(_INSTANTS) * properties.seconds
     frames = video.read_frames(path, at, longest_side=96)
     # A clip of one or two frames gives fewer pictures than asked for: the last stands for the rest.
-    thumbs = [_thumb(frames.rgb[min(i, len(frames) - 1)]) for i in range(len(at))]
+    return hashes([frames.rgb[min(i, len(frames) - 1)] for i in range(len(at))])
+
+
+def hashes(pictures: Sequence[Rgb]) -> tuple[int, ...]:
+    """The 64-bit difference hash of each picture, uint8 `(H, W, 3)`; () where one is nearly uniform."""
+    thumbs = [_thumb(rgb) for rgb in pictures]
     if any(thumb.std() < _UNIFORM for thumb in thumbs):
         return ()
     return tuple(_hash(thumb) for thumb in thumbs)

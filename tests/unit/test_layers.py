@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "downloads", "weights",
     "video", "images", "drawing", "dataset", "example", "runs", "plots",
-    "detection", "tracking", "people",
+    "detection", "tracking", "people", "facts",
     "augment", "network", "batches", "calibration", "checkpoint", "preparation", "training", "engine",
     "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration",
     "terminal", "commands", "dataset_commands", "__main__", "ui",
