@@ -25,7 +25,6 @@ from har_core import video
 from har_core.dataset import Dataset
 from har_core.dataset.groups import hashes
 from har_core.errors import VideoError
-from har_core.images import jpeg, resize
 from har_core.values import Rgb, VideoProperties
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def gather(
     A clip that cannot be decoded is left out, and not tried again until its file changes.
 
     Args:
-        source: its clips are looked at.
+        source: its clips are looked at, those excluded from it too.
         progress: called with (clips looked at, clips), in the caller's thread.
         cancelled: asked after each clip; what was found until then is kept and given.
     """
@@ -164,7 +163,7 @@ def _found(asked: Mapping[str, ClipFacts | None]) -> dict[str, ClipFacts]:
 def _stamps(source: Dataset) -> dict[str, Stamp]:
     """Size and time of each clip that is there."""
     root, there = f"{source.root}{os.sep}", {}
-    for clip in source.clips:
+    for clip in (*source.clips, *source.excluded):
         path = os.fspath(clip.path)
         with contextlib.suppress(OSError):
             # Plain texts: for 10,000 clips the methods of Path take longer than the file system does.
@@ -198,12 +197,14 @@ def _look(path: Path, properties: VideoProperties | None, strip: Path) -> ClipFa
     Raises:
         VideoError: the clip cannot be decoded.
     """
+    from har_core.images import jpeg  # OpenCV: not needed by whoever only asks what is known
+
     properties = properties or video.probe(path)
     tall = STRIP_HEIGHT * max(1.0, properties.width / max(1, properties.height))
     frames = video.read(path, _SHARES * properties.seconds, longest_side=round(min(tall, _WIDEST)))
     pictures = [rgb for _, rgb in frames]
     pictures += pictures[-1:] * (len(_SHARES) - len(pictures))  # a clip may end before it says
-    grey = np.stack([rgb @ np.array([0.299, 0.587, 0.114], np.float32) for rgb in pictures])
+    grey = np.stack(pictures).astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     _write(strip, jpeg(_strip([pictures[i] for i in _IN_STRIP]), quality=78))
     return ClipFacts(
         round(float(grey.mean()) / 255, 4),
@@ -227,6 +228,8 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
 
 def _strip(pictures: Sequence[Rgb]) -> Rgb:
     """The pictures side by side, uint8 `(112, 5 * W, 3)`."""
+    from har_core.images import resize
+
     height, width = pictures[0].shape[:2]
     size_wh = (max(1, round(width * STRIP_HEIGHT / height)), STRIP_HEIGHT)
     return np.concatenate([resize(rgb, size_wh) for rgb in pictures], axis=1)

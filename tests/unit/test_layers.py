@@ -13,12 +13,14 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "downloads", "weights",
     "video", "images", "drawing", "dataset", "example", "runs", "plots",
-    "detection", "tracking", "people", "facts",
+    "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "preparation", "training", "engine",
     "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration",
     "terminal", "commands", "dataset_commands", "__main__", "ui",
 ]  # fmt: skip
-DATASET_ORDER = ["layouts", "groups", "index", "splits", "archives", "ucf", "library", "imports"]
+DATASET_ORDER = [
+    "layouts", "groups", "edits", "history", "index", "versions", "splits", "archives", "ucf", "library", "imports",
+]  # fmt: skip
 DOORS = {
     "torch": "detection network batches checkpoint training engine",
     "torchvision": "network",
@@ -29,7 +31,7 @@ DOORS = {
     "av": "video ui",
     "openvino": "engine detection",
     "ultralytics": "detection tracking",
-    "pandas": "dataset evaluation ui",
+    "pandas": "dataset catalogue evaluation ui",
     "sklearn": "evaluation",
     "scipy": "evaluation",
     "plotly": "plots ui",
