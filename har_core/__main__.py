@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=Path, help="folder of clips; left out, the run in --run goes on")
     train.add_argument("--run", type=Path, help="the run's folder; default: a new one in the workspace")
     train.add_argument("--config", type=Path, help="JSON file with settings; the options below win over it")
+    train.add_argument("--version", type=int, metavar="N", help="of the data set's edits; default: the newest")
     for owner, prefix in ((TrainConfig, ""), (NetworkConfig, "network."), (AugmentConfig, "augment.")):
         _add_settings(train, owner, prefix)
     for name in ("window_seconds", "frames_per_second", "most_frames"):

@@ -152,7 +152,8 @@ class TrainConfig(Config):
     Learning rates are for AdamW. For the first `freeze_epochs` epochs a pretrained backbone is held while
     the new layers learn; these epochs take a second. `patience` counts the epochs after them. `view` says what is
     looked at: the whole picture, the person whom a clip is about, or both, so that one model serves an upload
-    and the people of a live picture; people are found by `detector`.
+    and the people of a live picture; people are found by `detector`. `version`
+    is that of the edits of the data set; None becomes the newest one when a run is made.
     """
 
     dataset: str = ""
@@ -182,6 +183,7 @@ class TrainConfig(Config):
     cache: bool = True
     precision: Precision = "auto"
     seed: int = 0
+    version: int | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -192,6 +194,8 @@ class TrainConfig(Config):
             ("test_fraction", 0, 0.8), ("windows", 1, 50), ("seed", 0, 2**31 - 1),
         ):  # fmt: skip
             _within(self, name, low, high)
+        if self.version is not None:
+            _within(self, "version", 0, 10**9)
         if self.validation_fraction + self.test_fraction > 0.95:
             raise ConfigError("validation_fraction and test_fraction together must leave clips to train on.")
 

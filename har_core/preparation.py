@@ -56,11 +56,14 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
             raise _Asked
 
     try:
-        source = dataset.read(Path(config.dataset), progress=look)
+        source = dataset.read(Path(config.dataset), progress=look, version=config.version)
     except _Asked:
         return None
     for name, reason in source.skipped:
         yield Noticed(f"{name} is left out: {reason}")
+    if source.ambiguous:
+        yield Noticed(f"{len(source.ambiguous)} clips marked as ambiguous are left out.")
+        source = source.clear()
     split = dataset.split(
         source.clips,
         validation_fraction=config.validation_fraction,

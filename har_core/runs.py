@@ -19,12 +19,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
 
 from har_core import PROJECT
 from har_core.config import TrainConfig
+from har_core.dataset import versions
 from har_core.errors import ConfigError, RunError
 from har_core.events import Ended, EpochEnded, Event, Failed, Started, Tail
 
@@ -171,12 +172,15 @@ def start(config: TrainConfig, root: Path, *, name: str = "") -> Run:
 def create(config: TrainConfig, folder: Path) -> Run:
     """The folder of a run with its config, not started.
 
+    Where it names no version of the data set's edits, it gets the newest: later edits do not touch the run.
     What a run that never finished an epoch left behind is written over; anything else is left alone: a
     trainer replaces `best/` and `last/` in its folder, so nobody else's may be there.
 
     Raises:
         RunError: the folder holds something else or cannot be written.
     """
+    if config.version is None and Path(config.dataset).is_dir():
+        config = replace(config, version=versions.current(Path(config.dataset)).number)
     run, fresh = Run(folder), folder / f".config-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

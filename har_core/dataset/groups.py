@@ -6,6 +6,7 @@ score on such a clip says nothing, so clips that look alike must end in the same
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from har_core import video
+from har_core.errors import DatasetError
 from har_core.values import Rgb, VideoProperties
 
 _INSTANTS = (0.1, 0.5, 0.9)
@@ -20,19 +22,38 @@ _UNIFORM = 2.0
 """Standard deviation in grey levels below which a picture says nothing: black, or a blank wall."""
 _BITS = 6
 _DURATION = 1.1
+_SLUG = 30
+"""Characters of a group in a file name."""
 
 
 def named(file_name: str) -> str:
-    """The group in a name like UCF101's, else "".
+    """The group in a name like a recording's, `_by-anna_`, or like UCF101's, else "".
 
     Numbers count over all actions: `_g01_` of two actions is one group, though in UCF101 it need not
     be one person. That keeps a few clips more together than it must, and never leaks.
 
-    >>> named("v_Punch_g3_c01.avi"), named("walk.mp4")
-    ('g03', '')
+    >>> named("wave_by-anna_20261126-101500-1.mp4"), named("v_Punch_g3_c01.avi"), named("walk.mp4")
+    ('anna', 'g03', '')
     """
+    if match := re.search(r"_by-([^_.]+)(?=[_.])", file_name, re.IGNORECASE):
+        return unicodedata.normalize("NFC", match[1]).casefold()
     match = re.search(r"_g(\d{1,4})(?=[_.])", file_name, re.IGNORECASE)
     return f"g{int(match[1]):02d}" if match else ""
+
+
+def slug(group: str) -> str:
+    """A group's name as a file name carries it, so that `named` finds it again: letters, digits and `-`.
+
+    >>> slug(" Anna  K. "), slug("왼손_2")
+    ('anna-k', '왼손-2')
+
+    Raises:
+        DatasetError: nothing of it is left.
+    """
+    found = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", group).casefold())[:_SLUG].strip("-")
+    if not found:
+        raise DatasetError(f"A group needs a letter or a digit in its name, but got {group[:40]!r}.")
+    return found
 
 
 def looks(path: Path, properties: VideoProperties) -> tuple[int, ...]:

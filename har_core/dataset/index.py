@@ -20,6 +20,8 @@ import pandas as pd
 import har_core
 from har_core import video
 from har_core.dataset import groups as grouping
+from har_core.dataset import history
+from har_core.dataset.edits import NO_EDIT, applied, kept_together
 from har_core.dataset.layouts import EXPECTED, Entry, Layout, listing, some
 from har_core.errors import DatasetError, VideoError
 from har_core.values import Clip, VideoProperties
@@ -32,7 +34,9 @@ _VERSION = 1
 class Dataset:
     """The clips of a folder that can be decoded, sorted by path; `properties` is aligned with `clips`.
 
-    `skipped` holds (path relative to the root, why) of the others; `notes` says what was guessed.
+    `skipped` holds (path relative to the root, why) of the others; `notes` says what was guessed. All is as the
+    `version` of the user's edits says (0: as the folder is). `excluded` are the clips that it leaves out, which may
+    be broken; `ambiguous` the paths of those among `clips` that show nothing clear, so that nothing is trained on them.
     """
 
     root: Path
@@ -41,6 +45,9 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...]
     layout: Layout
     notes: tuple[str, ...]
+    version: int = 0
+    excluded: tuple[Clip, ...] = ()
+    ambiguous: frozenset[str] = frozenset()
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -60,17 +67,27 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 in hex over path, size, action and group of the clips: the same for the same data set anywhere.
 
+        Ambiguous clips do not count, as nothing is trained on them.
+
         Raises:
             DatasetError: a clip has gone since the data set was read.
         """
         found = hashlib.sha256()
-        for clip in self.clips:
+        for clip in self.clear().clips:
             try:
                 size = clip.path.stat().st_size
             except OSError:
                 raise DatasetError(f"{clip.path} has gone since the data set was read. Read it again.") from None
             found.update(json.dumps([self.relative(clip), size, clip.action, clip.group]).encode())
         return found.hexdigest()
+
+    def clear(self) -> "Dataset":
+        """The data set without its ambiguous clips: what may be trained on and judged by."""
+        if not self.ambiguous:
+            return self
+        kept = [i for i, clip in enumerate(self.clips) if self.relative(clip) not in self.ambiguous]
+        clips, properties = tuple(self.clips[i] for i in kept), tuple(self.properties[i] for i in kept)
+        return replace(self, clips=clips, properties=properties, ambiguous=frozenset())
 
     def table(self) -> pd.DataFrame:
         """One row for each clip: clip, action, group, seconds, frames per second, width, height, codec."""
@@ -122,20 +139,22 @@ class _Question:
             raise VideoError(f"{path.name} cannot be read: {error.strerror}.") from None
 
 
-def read(root: Path, *, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """The data set in the folder `root`.
+def read(root: Path, *, progress: Callable[[int, int], None] | None = None, version: int | None = None) -> Dataset:
+    """The data set in the folder `root`, as the user's edits of it say.
 
     Three layouts are known, and tried in this order: a `clips.csv` with path, action, group and
     perhaps split; the lists of UCF101; a folder for each action, perhaps under train/ and test/.
-    A clip without a group takes it from a name like `v_Punch_g01_c03.avi`, else it is looked at:
-    near-duplicates share a group, any other clip is its own.
+    A clip without a group takes it from a name like `v_Punch_g01_c03.avi` or `wave_by-anna_1.mp4`, else it is looked
+    at: near-duplicates share a group, any other clip is its own.
 
     Args:
         root: the folder; need not lie in the workspace.
         progress: called with (clips looked at, clips), in the caller's thread.
+        version: of the edits; None is the newest, 0 the folder as it is.
 
     Raises:
-        DatasetError: the folder is not there, holds no clip that can be decoded, or its list is wrong.
+        DatasetError: the folder is not there, holds no clip that can be decoded, its list is wrong, or there is no
+            such version.
     """
     try:
         root = Path(root).expanduser().absolute()
@@ -148,19 +167,48 @@ def read(root: Path, *, progress: Callable[[int, int], None] | None = None) -> D
     if not named.entries:
         because = f" {named.skipped[0][0]}: {named.skipped[0][1]}" if named.skipped else ""
         raise DatasetError(f"{root} holds no clips.{because} {EXPECTED}")
-    entries = [replace(e, group=e.group or grouping.named(PurePosixPath(e.relative).name)) for e in named.entries]
+    edited, damaged = history.newest(root) if version is None else (history.version(root, version), ())
+    official = {entry.relative: entry.split for entry in named.entries}
+    entries = [
+        entry if entry.group else replace(entry, group=grouping.named(PurePosixPath(entry.relative).name))
+        for entry in applied(named.entries, edited)
+    ]
     known, failed = _look(root, entries, progress or (lambda done, total: None))
-    entries = [entry for entry in entries if entry.relative in known]
-    if not entries:
-        raise DatasetError(f"None of the {len(failed)} clips in {root} can be read. {failed[0][0]}: {failed[0][1]}")
-    grouped, notes = _grouped(entries, [known[entry.relative] for entry in entries])
+    left_out = {relative for relative, edit in edited.edits.items() if edit.excluded}
+    # Excluded clips are looked at like all others: those that look like them still belong together.
+    grouped, notes = _grouped(
+        [e for e in entries if e.relative in known], [known[e.relative] for e in entries if e.relative in known]
+    )
+    grouped, torn = kept_together(grouped, official, edited)
+    shown = [entry for entry in grouped if entry.relative not in left_out]
+    skipped = [(relative, reason) for relative, reason in failed if relative not in left_out]
+    if not shown:
+        raise _nothing_left(root, skipped)
+    broken = [replace(e, group=e.group or e.relative) for e in entries if e.relative not in known]
+    excluded = [entry for entry in (*grouped, *broken) if entry.relative in left_out]
     return Dataset(
         root,
-        tuple(Clip(root / entry.relative, entry.action, entry.group, entry.split) for entry in grouped),
-        tuple(known[entry.relative].properties for entry in grouped),
-        tuple(sorted(named.skipped + tuple(failed))),
+        tuple(_clip(root, entry) for entry in shown),
+        tuple(known[entry.relative].properties for entry in shown),
+        tuple(sorted((*named.skipped, *skipped))),
         named.layout,
-        named.notes + notes,
+        named.notes + notes + torn + damaged,
+        edited.number,
+        tuple(_clip(root, entry) for entry in sorted(excluded, key=lambda entry: entry.relative)),
+        frozenset(e.relative for e in shown if edited.edits.get(e.relative, NO_EDIT).ambiguous),
+    )
+
+
+def _clip(root: Path, entry: Entry) -> Clip:
+    return Clip(root / entry.relative, entry.action, entry.group, entry.split)
+
+
+def _nothing_left(root: Path, skipped: Sequence[tuple[str, str]]) -> DatasetError:
+    if skipped:
+        name, reason = skipped[0]
+        return DatasetError(f"None of the {len(skipped)} clips in {root} can be read. {name}: {reason}")
+    return DatasetError(
+        f"All clips in {root} are excluded. Take them back: `python -m har_core dataset restore FOLDER 0`."
     )
 
 

@@ -1,0 +1,219 @@
+"""Edits of a data set: what they change, what they may not, and that none of them is ever lost."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from har_core import dataset, runs
+from har_core.config import TrainConfig
+from har_core.dataset import groups, history, versions
+from har_core.errors import DatasetError
+
+A, B = "blink/v_blink_g01_c01.mp4", "rise/v_rise_g02_c01.mp4"
+
+
+def clip(source: dataset.Dataset, relative: str) -> tuple[str, str, str]:
+    """Action, group and part of a clip, also of an excluded one."""
+    by_path = {source.relative(c): c for c in (*source.clips, *source.excluded)}
+    return by_path[relative].action, by_path[relative].group, by_path[relative].split
+
+
+def test_an_unedited_folder_is_version_0(tiny: Path) -> None:
+    source = dataset.read(tiny)
+    assert (source.version, source.excluded, source.ambiguous) == (0, (), frozenset())
+    assert versions.current(tiny) == versions.Version() and versions.versions(tiny) == []
+
+
+def test_an_edit_is_read_everywhere_and_the_folder_stays(tiny: Path) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in tiny.rglob("*"))
+    made = versions.change(tiny, "relabel", {A: {"action": "rise", "group": "anna", "split": "test"}})
+    assert (made.number, made.parent, made.what) == (1, 0, "relabel")
+    assert clip(dataset.read(tiny), A) == ("rise", "anna", "test")
+    assert clip(dataset.read(tiny, version=0), A) == ("blink", "g01", "")
+    versions.change(tiny, "again", {A: {"action": None}})
+    assert clip(dataset.read(tiny), A) == ("blink", "anna", "test")
+    assert clip(dataset.read(tiny, version=1), A) == ("rise", "anna", "test")
+    assert sorted((path, path.stat().st_mtime_ns) for path in tiny.rglob("*")) == before
+
+
+def test_an_excluded_clip_is_out_and_an_ambiguous_one_in_sight(tiny: Path) -> None:
+    whole = dataset.read(tiny)
+    versions.change(tiny, "out", {A: {"excluded": True}, B: {"ambiguous": True}})
+    source = dataset.read(tiny)
+    assert [source.relative(c) for c in source.excluded] == [A]
+    assert len(source.clips) == len(source.properties) == 11 and source.ambiguous == {B}
+    clear = source.clear()
+    assert len(clear.clips) == len(clear.properties) == 10 and clear.fingerprint == source.fingerprint
+    assert source.fingerprint != whole.fingerprint
+    versions.change(tiny, "in", {A: {"excluded": False}, B: {"ambiguous": False}})
+    assert dataset.read(tiny).fingerprint == whole.fingerprint
+    assert versions.current(tiny).edits == {}
+
+
+def test_renamed_actions_hold_for_clips_without_one_of_their_own(tiny: Path) -> None:
+    versions.change(tiny, "relabel", {B: {"action": "blink"}})
+    versions.rename_action(tiny, "blink", "wink")
+    assert {c.action for c in dataset.read(tiny).clips} == {"wink", "rise", "slide"}
+    assert clip(dataset.read(tiny), B)[0] == "wink"
+    versions.rename_action(tiny, "wink", "rise")  # merges
+    assert dataset.read(tiny).actions == ("rise", "slide")
+    versions.rename_action(tiny, "slide", "blink")  # the old name is free again, and another's now
+    assert dataset.read(tiny).actions == ("blink", "rise")
+    assert clip(dataset.read(tiny), "blink/v_blink_g02_c01.mp4")[0] == "rise"
+
+
+def test_a_run_pins_the_version_it_began_with(tiny: Path, tmp_path: Path) -> None:
+    versions.change(tiny, "relabel", {A: {"action": "rise"}})
+    run = runs.create(TrainConfig(dataset=str(tiny)), tmp_path / "run")
+    versions.change(tiny, "back", {A: {"action": None}})
+    assert run.config().version == 1
+    assert runs.create(TrainConfig(dataset=str(tiny), version=0), tmp_path / "other").config().version == 0
+
+
+def test_training_reads_the_pinned_version_without_ambiguous_clips(tiny: Path, small_backbone: None) -> None:
+    from har_core.preparation import prepare
+
+    versions.change(tiny, "unclear", {A: {"ambiguous": True}})
+    versions.change(tiny, "out", {B: {"excluded": True}})
+    said, material = [], None
+    preparing = prepare(TrainConfig(dataset=str(tiny), version=1, size=32, cache=False), lambda: False)
+    while True:
+        try:
+            said.append(next(preparing))
+        except StopIteration as stop:
+            material = stop.value
+            break
+    assert material is not None and len(material.source.clips) == 11
+    names = {material.source.relative(c) for c in material.split.named("all")}
+    assert A not in names and B in names
+    assert any("1 clips marked as ambiguous" in str(event) for event in said)
+
+
+def test_what_is_damaged_is_skipped_with_a_note(tiny: Path) -> None:
+    versions.change(tiny, "one", {A: {"action": "rise"}})
+    versions.change(tiny, "two", {A: {"action": "slide"}})
+    home = history.folder(tiny)
+    (home / "0002.json").write_text((home / "0002.json").read_text()[:40])
+    (home / "notes.txt").write_text("hello")
+    source = dataset.read(tiny)
+    assert source.version == 1 and clip(source, A)[0] == "rise"
+    assert any("Version 2 is damaged" in note for note in source.notes)
+    assert any("notes.txt" in note for note in source.notes)
+    made = versions.change(tiny, "three", {A: {"group": "anna"}})
+    assert made.number == 3 and clip(dataset.read(tiny), A) == ("rise", "anna", "")
+    with pytest.raises(DatasetError, match="version 2"):
+        dataset.read(tiny, version=2)
+    assert [version.number for version in versions.versions(tiny)] == [1, 3]
+
+
+GOOD = {"format": 1, "number": 1, "parent": 0, "at": 1.0, "what": "x", "edits": {A: {"action": "rise"}}, "actions": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [], None, 1, "x", {}, GOOD | {"format": 2}, GOOD | {"number": 2}, GOOD | {"parent": 1}, GOOD | {"at": "now"},
+        GOOD | {"at": float("nan")}, GOOD | {"what": 3}, GOOD | {"edits": {"../up.mp4": {}}}, GOOD | {"actions": [1]},
+        GOOD | {"edits": {"/etc/passwd": {}}}, GOOD | {"edits": {A: {"split": "both"}}}, GOOD | {"edits": {A: 3}},
+        GOOD | {"edits": {A: {"action": ""}}}, GOOD | {"edits": {A: {"excluded": 1}}}, GOOD | {"actions": {"a": 1}},
+        GOOD | {"edits": {A: {"colour": "red"}}}, GOOD | {"edits": {A: {"group": "a\nb"}}},
+    ],
+    ids=lambda content: json.dumps(content)[:80],
+)  # fmt: skip
+def test_a_foreign_file_never_breaks_the_reading(tiny: Path, content: object) -> None:
+    home = history.folder(tiny)
+    home.mkdir(parents=True)
+    (home / "0001.json").write_text(json.dumps(content))
+    source = dataset.read(tiny)
+    assert source.version == 0 and any("Version 1 is damaged" in note for note in source.notes)
+    (home / "0001.json").write_text(json.dumps(GOOD))
+    assert dataset.read(tiny).version == 1
+
+
+def test_two_editors_at_once_lose_nothing(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, others = history._write, iter([{B: versions.Changes(action="slide")}])
+
+    def late(home: Path, stored: versions.Version) -> None:
+        for changes in others:  # somebody else is faster, once
+            versions.change(tiny, "theirs", changes)
+        write(home, stored)
+
+    monkeypatch.setattr(history, "_write", late)
+    made = versions.change(tiny, "mine", {A: {"action": "rise"}})
+    assert (made.number, made.parent) == (2, 1)
+    assert {r: e.action for r, e in versions.current(tiny).edits.items()} == {A: "rise", B: "slide"}
+
+
+def test_an_unknown_clip_or_a_bad_value_is_refused(tiny: Path) -> None:
+    for relative in ("no.mp4", "../x.mp4", "/etc/passwd"):
+        with pytest.raises(DatasetError, match="no clip"):
+            versions.change(tiny, "x", {relative: {"excluded": True}})
+    with pytest.raises(DatasetError, match="1 to 80"):
+        versions.change(tiny, "x", {A: {"action": "  "}})
+    with pytest.raises(DatasetError, match="part"):
+        versions.change(tiny, "x", {A: {"split": "both"}})
+    every = {dataset.read(tiny).relative(c): versions.Changes(excluded=True) for c in dataset.read(tiny).clips}
+    with pytest.raises(DatasetError, match="must keep a clip"):
+        versions.change(tiny, "x", every)
+    assert versions.versions(tiny) == []
+
+
+def test_clips_that_are_gone_keep_their_edits(tiny: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = Path(shutil.copytree(tiny, tmp_path / "own"))
+    versions.change(root, "x", {A: {"action": "rise"}})
+    (root / A).rename(tmp_path / "away.mp4")
+    versions.change(root, "y", {B: {"action": "slide"}})
+    assert len(dataset.read(root).clips) == 11
+    (tmp_path / "away.mp4").rename(root / A)
+    assert clip(dataset.read(root), A)[0] == "rise"
+
+
+def test_undo_and_restore_go_back_without_losing_anything(tiny: Path) -> None:
+    for number, action in enumerate(("rise", "slide", "wave"), 1):
+        versions.change(tiny, f"step {number}", {A: {"action": action}})
+    assert versions.undo(tiny, 3).what == "Undid: step 3" and clip(dataset.read(tiny), A)[0] == "slide"
+    with pytest.raises(DatasetError, match="not the newest"):
+        versions.undo(tiny, 3)
+    assert versions.undo(tiny, 4).number == 5 and clip(dataset.read(tiny), A)[0] == "rise"
+    versions.undo(tiny, 5)
+    assert clip(dataset.read(tiny), A)[0] == "blink" and versions.undoable(tiny) is None
+    assert versions.restore(tiny, 3).number == 7 and clip(dataset.read(tiny), A)[0] == "wave"
+    undoable = versions.undoable(tiny)
+    assert undoable is not None and undoable.what == "Went back to version 3"
+    assert versions.restore(tiny, 7).number == 7  # there already
+    assert [version.number for version in versions.versions(tiny)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_compare_says_what_changed(tiny: Path) -> None:
+    one = versions.change(tiny, "x", {A: {"action": "rise", "ambiguous": True}})
+    versions.change(tiny, "y", {A: {"ambiguous": False}, B: {"excluded": True}})
+    two = versions.rename_action(tiny, "slide", "glide")
+    assert versions.compare(one, two) == [
+        versions.Difference("all of slide", "action", "slide", "glide"),
+        versions.Difference(A, "ambiguous", "yes", "no"),
+        versions.Difference(B, "excluded", "no", "yes"),
+    ]
+    assert versions.compare(versions.Version(), one)[0].before == "as the folder says"
+
+
+def test_groups_named_by_recordings() -> None:
+    assert groups.named("wave_by-anna_20261126-101500-1.mp4") == "anna"
+    assert groups.named("wave_By-Anna.mp4") == "anna" and groups.named("step-by-step.mp4") == ""
+    for name in ("Anna K.", "왼손 _ 2", "é", "A" * 100):
+        assert groups.named(f"a_by-{groups.slug(name)}_-2.mp4") == groups.slug(name)
+    with pytest.raises(DatasetError, match="letter"):
+        groups.slug(" _!")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a_b.mp4", "_.mp4", "a_by-ben_1.mp4", "a_by-ben.mp4", "_by-ben_.mp4",
+                                  "가" * 90 + ".mp4", "a_" + "가" * 90 + ".mp4", "wave_g01_c02.mp4"])  # fmt: skip
+def test_an_added_clip_carries_its_group(tiny: Path, own_workspace: Path, name: str) -> None:
+    for copy, file in enumerate((A, A, B)):
+        with (tiny / file).open("rb") as content:
+            stored = dataset.add_clip(own_workspace, "own", "wave", name, content, group="Anna K.")
+        assert groups.named(stored.name) == "anna-k", (copy, stored.name)
+    assert len(list(stored.parent.iterdir())) == 2
+    assert dataset.read(own_workspace / "datasets" / "own").groups == ("anna-k",)
