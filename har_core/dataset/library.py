@@ -3,7 +3,9 @@
 A name that a browser sends is not to be trusted: it may hold paths, control characters or be too long.
 """
 
+import errno
 import filecmp
+import os
 import re
 import shutil
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from har_core import video
+from har_core.dataset import groups
 from har_core.dataset.layouts import EXPECTED, is_video, listing, videos
 from har_core.errors import DatasetError
 
@@ -21,6 +24,8 @@ _LONGEST = 80
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]')
 """Not allowed by some file system, or invisible: marks that turn the direction of writing can fake a name."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What file systems say that know no hard links, such as those of memory cards."""
 _placing = threading.Lock()
 """Two browser sessions may upload the same name at once; the second must see the first's file."""
 
@@ -61,11 +66,14 @@ def link(workspace: Path, name: str, folder: Path) -> Path:
     return target
 
 
-def add_clip(workspace: Path, dataset: str, action: str, file_name: str, content: BinaryIO) -> Path:
+def add_clip(workspace: Path, dataset: str, action: str, file_name: str, content: BinaryIO, *, group: str = "") -> Path:
     """Stores an uploaded clip as workspace/datasets/DATASET/ACTION/FILE, whole or not at all; gives its path.
 
     Folders are made as needed. Nothing is overwritten: the same bytes under the same name are the same
-    clip, other bytes become `name-2.mp4`.
+    clip, other bytes become `name-2.mp4`. When it returns, the clip outlives a power cut.
+
+    Args:
+        group: who or where was filmed; it goes into the file's name as `_by-<group>_`, where `read` finds it.
 
     Raises:
         DatasetError: a name is not allowed, or the data set takes no clips this way: it is linked, or lists its clips.
@@ -74,6 +82,8 @@ def add_clip(workspace: Path, dataset: str, action: str, file_name: str, content
     root = workspace / "datasets" / check_name(dataset)
     folder = root / check_name(action)
     name = _file_name(file_name)
+    if group.strip():
+        name = _with_group(name, groups.slug(group))
     _refuse(root, folder)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +94,8 @@ def add_clip(workspace: Path, dataset: str, action: str, file_name: str, content
                 content.seek(0)  # a page may have shown the upload before
             with stored.open("wb") as file:
                 shutil.copyfileobj(content, file, 1 << 20)
+                file.flush()
+                os.fsync(file.fileno())
             video.probe(stored)
             folder.mkdir(parents=True, exist_ok=True)
             return _place(stored, folder)
@@ -126,6 +138,21 @@ def _file_name(sent: str) -> str:
     return stem + suffix.lower()
 
 
+def _with_group(name: str, group: str) -> str:
+    """The file name with the group before its last part, instead of one that it may name already.
+
+    >>> _with_group("wave_20261126-101500.mp4", "anna"), _with_group("a.mp4", "anna")
+    ('wave_by-anna_20261126-101500.mp4', 'a_by-anna_.mp4')
+    """
+    path = PurePosixPath(name)
+    stem = re.sub(r"_by-[^_.]+(?=_|$)", "", path.stem, flags=re.IGNORECASE)
+    mark = f"_by-{group}_"  # something must follow: in `by-anna-2` the number of a copy would count to the name
+    first, _, last = stem.rpartition("_")
+    if not first or not last:
+        first, last = stem.strip("_") or "clip", ""
+    return first[: max(1, _LONGEST - len(mark) - len(last))] + mark + last + path.suffix
+
+
 def _refuse(root: Path, folder: Path) -> None:
     """DatasetError if a clip in `folder` would be written elsewhere, or not be found by `read`."""
     if root.is_symlink() or folder.is_symlink():
@@ -145,8 +172,25 @@ def _place(stored: Path, folder: Path) -> Path:
         number = 1
         while True:
             target = folder / (stored.name if number == 1 else f"{stored.stem}-{number}{stored.suffix}")
-            if not target.exists():
-                return stored.replace(target)
-            if filecmp.cmp(stored, target, shallow=False):
-                return target
-            number += 1
+            try:
+                os.link(stored, target)  # unlike a move, it never replaces what another process put there
+            except FileExistsError:
+                if filecmp.cmp(stored, target, shallow=False):
+                    return target
+                number += 1
+                continue
+            except OSError as error:
+                if error.errno not in _NO_LINKS or target.exists():
+                    raise
+                stored.replace(target)
+            _settle(folder)
+            return target
+
+
+def _settle(folder: Path) -> None:
+    """Have the folder's entries on the disk, not only in memory."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
