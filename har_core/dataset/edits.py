@@ -6,7 +6,7 @@ Everything here is arithmetic on names; `history` keeps it on the disk.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import TypedDict
 
 from har_core.dataset.layouts import Entry, said, some
 from har_core.errors import DatasetError
@@ -44,6 +44,16 @@ NO_EDIT = Edit()
 FIELDS = tuple(entry.name for entry in fields(Edit))
 
 
+class Changes(TypedDict, total=False):
+    """What an edit changes of a clip; fields left out stay, None is again as the folder says."""
+
+    action: str | None
+    group: str | None
+    split: str | None
+    excluded: bool
+    ambiguous: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """All edits of a data set at one time. Number 0 is the folder as it is, which is never stored.
@@ -65,7 +75,7 @@ class Version:
         return (self.edits, self.actions) == (other.edits, other.actions)
 
 
-def merged(edits: Mapping[str, Edit], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Edit]:
+def merged(edits: Mapping[str, Edit], changes: Mapping[str, Changes]) -> dict[str, Edit]:
     """The edits with fields changed by path; those that say nothing any more are left out.
 
     Raises:
@@ -112,14 +122,17 @@ def kept_together(
             votes.setdefault(entry.group, Counter())[edited[entry.relative]] += 1
     if not votes:
         return list(entries), ()
-    held = {e.group for e in entries if e.group in votes and official.get(e.relative) in ("validation", "test")}
+    held: dict[str, Counter[str]] = {}
+    for entry in entries:
+        if entry.group in votes and (part := official.get(entry.relative, "")) in ("validation", "test"):
+            held.setdefault(entry.group, Counter())[part] += 1
     torn = set()
     found = []
     for entry in entries:
         if entry.group in votes:
-            # The most votes; of equals the first by name, so that the order of the clips does not matter.
-            part = min(votes[entry.group], key=lambda name: (-votes[entry.group][name], name))
-            part = official.get(entry.relative, "") if entry.group in held else part
+            part = _most(held.get(entry.group) or votes[entry.group])
+            if entry.group in held:
+                part = official.get(entry.relative) or part
             if part != entry.split:
                 torn.add(entry.group)
             found.append(replace(entry, split=part))
@@ -127,3 +140,79 @@ def kept_together(
             found.append(entry)
     notes = [f"Some clips of a group were put into a part, and the whole group went along: {some(sorted(torn))}."]
     return found, tuple(notes if torn else ())
+
+
+def _most(votes: Counter[str]) -> str:
+    """What got the most votes; of equals the first by name, so that the order of the clips does not matter."""
+    return min(votes, key=lambda part: (-votes[part], part))
+
+
+def keep_whole(
+    groups: Mapping[str, str],
+    official: Mapping[str, str],
+    edits: Mapping[str, Edit],
+    changes: Mapping[str, Changes],
+) -> dict[str, Edit]:
+    """The edits, with one part for each group that the changes touch.
+
+    Args:
+        groups: of each clip by path, after the changes.
+        official: the part that the data set itself gives each clip, "" where it gives none.
+        edits: with the changes in them.
+
+    Raises:
+        DatasetError: a group cannot lie in the part chosen, or the data set itself puts its clips into several.
+    """
+    members: dict[str, list[str]] = {}
+    for relative, group in groups.items():
+        members.setdefault(group, []).append(relative)
+    touched = {
+        groups[r] for r, changed in changes.items() if r in groups and ("split" in changed or "group" in changed)
+    }
+    found = dict(edits)
+    for group in sorted(touched):
+        part = _part(group, members[group], official, found, changes)
+        for relative in members[group]:
+            edit = replace(found.pop(relative, NO_EDIT), split=part)
+            if edit != NO_EDIT:
+                found[relative] = edit
+    return found
+
+
+def _part(
+    group: str,
+    members: Sequence[str],
+    official: Mapping[str, str],
+    edits: Mapping[str, Edit],
+    changes: Mapping[str, Changes],
+) -> str | None:
+    """The part of a group by the edits, None where they leave it to the data set."""
+    chosen = {changes[r]["split"] for r in members if "split" in changes.get(r, {})}
+    if len(chosen) > 1:
+        parts = " and ".join(sorted(part or "as dealt" for part in chosen))
+        raise DatasetError(
+            f"All clips of one group must lie in one part, or scores are too good, but those of {group} were put into "
+            f"{parts}. Choose one, or give the clips other groups first."
+        )
+    fixed = {official.get(r, "") for r in members}
+    if len(fixed & set(PARTS)) > 1 and any("group" in changes.get(r, {}) for r in members):
+        raise DatasetError(
+            f"The data set itself puts clips of {group} into {' and '.join(sorted(fixed & set(PARTS)))}, and a group "
+            "must not lie in several parts. Give these clips different groups."
+        )
+    if chosen:
+        part = chosen.pop()
+    else:
+        # Who joins a group follows those that were there; strangers that make up a new one follow the most.
+        before = [r for r in members if r not in changes] or members
+        votes = Counter(edits.get(r, NO_EDIT).split for r in before)
+        part = min(votes, key=lambda name: (-votes[name], name or ""))
+    held = fixed & {"validation", "test"}
+    if part is not None and (held - {part} or ("train" in fixed and part in ("", "test"))):
+        own = " and ".join(sorted(fixed & set(PARTS)))
+        raise DatasetError(
+            f"The data set itself puts {group} into its {own} part, so it cannot be put into "
+            f"{part or 'another by chance'}: scores on official parts could no longer stand beside others. "
+            "Only training clips may become validation clips."
+        )
+    return part

@@ -21,7 +21,7 @@ import har_core
 from har_core import video
 from har_core.dataset import groups as grouping
 from har_core.dataset import history
-from har_core.dataset.edits import NO_EDIT, applied, kept_together
+from har_core.dataset.edits import NO_EDIT, Version, applied, kept_together
 from har_core.dataset.layouts import EXPECTED, Entry, Layout, listing, some
 from har_core.errors import DatasetError, VideoError
 from har_core.values import Clip, VideoProperties
@@ -163,11 +163,17 @@ def read(root: Path, *, progress: Callable[[int, int], None] | None = None, vers
         there = False
     if not there:
         raise DatasetError(f"A data set must be a folder, but there is none at {root}. {EXPECTED}")
+    edited, damaged = history.newest(root) if version is None else (history.version(root, version), ())
+    source = read_edited(root, edited, progress=progress)
+    return replace(source, notes=source.notes + damaged) if damaged else source
+
+
+def read_edited(root: Path, edited: Version, *, progress: Callable[[int, int], None] | None = None) -> Dataset:
+    """`read`, as edits say that need not be stored yet. `root` must be absolute."""
     named = listing(root)
     if not named.entries:
         because = f" {named.skipped[0][0]}: {named.skipped[0][1]}" if named.skipped else ""
         raise DatasetError(f"{root} holds no clips.{because} {EXPECTED}")
-    edited, damaged = history.newest(root) if version is None else (history.version(root, version), ())
     official = {entry.relative: entry.split for entry in named.entries}
     entries = [
         entry if entry.group else replace(entry, group=grouping.named(PurePosixPath(entry.relative).name))
@@ -192,7 +198,7 @@ def read(root: Path, *, progress: Callable[[int, int], None] | None = None, vers
         tuple(known[entry.relative].properties for entry in shown),
         tuple(sorted((*named.skipped, *skipped))),
         named.layout,
-        named.notes + notes + torn + damaged,
+        named.notes + notes + torn,
         edited.number,
         tuple(_clip(root, entry) for entry in sorted(excluded, key=lambda entry: entry.relative)),
         frozenset(e.relative for e in shown if edited.edits.get(e.relative, NO_EDIT).ambiguous),

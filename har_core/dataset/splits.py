@@ -48,8 +48,9 @@ def split(
 
     The same clips, in any order and under any folder, with the same seed give the same parts. A part
     that the data set fixes (`Clip.split`) stays as it is and its fraction is not used; the other parts
-    are dealt out of the rest. Every action keeps clips to train on, unless the fixed parts or
-    `validation_groups` take them all, which `Split.notes` says.
+    are dealt out of the rest, and out of what is fixed to train where there is no rest. Every action
+    keeps clips to train on, unless the fixed parts or `validation_groups` take them all, which
+    `Split.notes` says.
 
     Args:
         validation_fraction: 0 to 1, share of the clips that are not fixed to a part.
@@ -72,7 +73,11 @@ def split(
         fixed = {name: part for name, part in fixed.items() if part != _VALIDATION}
         # Naming them means that all others train: only a test part may still be dealt out.
         fixed |= dict.fromkeys(validation_groups, _VALIDATION)
-    which = _deal(groups, fixed, validation_fraction, test_fraction)
+    # Who fixes groups to training wants them there, as long as others are left to validate with.
+    free = [name for name in groups.names if name not in fixed]
+    which = _deal(groups, fixed, validation_fraction, test_fraction, giving=not free)
+    if free and _VALIDATION not in which.values():
+        which = _deal(groups, fixed, validation_fraction, test_fraction, giving=True)
     for part, purpose in ((_TRAIN, "train"), (_VALIDATION, "validate")):
         if part not in which.values():
             raise DatasetError(
@@ -152,24 +157,27 @@ def _fixed(groups: _Groups) -> tuple[dict[str, int], list[str]]:
     return fixed, notes
 
 
-def _deal(groups: _Groups, fixed: Mapping[str, int], validation: float, test: float) -> dict[str, int]:
-    """The part of every group."""
+def _deal(groups: _Groups, fixed: Mapping[str, int], validation: float, test: float, *, giving: bool) -> dict[str, int]:
+    """The part of every group; those fixed to train may be `giving` up the parts that the data set does not fix."""
     taken = set(fixed.values())
     deal_validation = 0 if _VALIDATION in taken else validation
     deal_test = 0 if _TEST in taken else test
-    # Fixed training groups may give up the parts that the data set does not fix.
-    held = {name: part for name, part in fixed.items() if part != _TRAIN or not (deal_validation or deal_test)}
+    giving = giving and bool(deal_validation or deal_test)
+    held = {name: part for name, part in fixed.items() if part != _TRAIN or not giving}
     free = np.array([name not in held for name in groups.names])
     total = groups.counts[free].sum(axis=0)
     shares = np.array([1 - deal_validation - deal_test, deal_validation, deal_test])
+    trained = groups.counts[[held.get(name) == _TRAIN for name in groups.names]].sum(axis=0)
     # An action whose clips are all of one group can only be trained.
-    only = (groups.counts[free] > 0).sum(axis=0) == 1
+    only = ((groups.counts[free] > 0).sum(axis=0) == 1) & (trained == 0)
     settled = {
         name: _TRAIN
         for i, name in enumerate(groups.names)
         if free[i] and (only & (groups.counts[i] > 0)).any()
     }  # fmt: skip
-    which = _greedy(groups, shares[:, None] * total, {**held, **settled}, weight=1 / np.maximum(total, 1))
+    wanted = shares[:, None] * total
+    wanted[_TRAIN] += trained  # else what is held there would count as dealt out already
+    which = _greedy(groups, wanted, {**held, **settled}, weight=1 / np.maximum(total, 1))
     movable = {name for name in groups.names if name not in held}
     _repair(groups, which, movable, _TRAIN, giving=(_VALIDATION, _TEST))
     if deal_validation:
@@ -241,7 +249,9 @@ def _off(groups: _Groups, fixed: Mapping[str, int], validation: Sequence[Clip], 
     """A note if large groups made the validation part far from what was asked for."""
     if _VALIDATION in fixed.values():
         return []
-    free = sum(fixed.get(clip.group) in (None, _TRAIN) for clip in groups.clips)
+    own = {clip.group for clip in validation}
+    dealt = all(fixed.get(name) is None for name in own)  # out of the clips that nothing fixes, or out of all
+    free = sum(fixed.get(clip.group) in ((None,) if dealt else (None, _TRAIN)) for clip in groups.clips)
     share = len(validation) / max(free, 1)
     if abs(share - fraction) <= 0.1:
         return []

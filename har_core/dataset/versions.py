@@ -6,15 +6,15 @@ what the data set itself puts into its test or validation part stays there.
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
 
-from har_core.dataset.edits import NO_EDIT, Edit, Version, merged
+from har_core.dataset.edits import NO_EDIT, Changes, Edit, Version, keep_whole, merged
 from har_core.dataset.history import append, current, stamp, version, versions
-from har_core.dataset.index import Dataset, read
-from har_core.dataset.layouts import said
+from har_core.dataset.index import Dataset, read, read_edited
+from har_core.dataset.layouts import listing, said
 from har_core.errors import DatasetError
+from har_core.values import Clip
 
 __all__ = [
     "Changes", "Difference", "Edit", "Version", "change", "compare", "current", "rename_action", "restore", "stamp",
@@ -22,18 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LONGEST = 80
-_HELD = ("validation", "test")
 Report = Callable[[int, int], None]
-
-
-class Changes(TypedDict, total=False):
-    """What an edit changes of a clip; fields left out stay, None is again as the folder says."""
-
-    action: str | None
-    group: str | None
-    split: str | None
-    excluded: bool
-    ambiguous: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +87,8 @@ def rename_action(root: Path, old: str, new: str) -> Version:
         actions = {folder: new if called == old else called for folder, called in newest.actions.items()}
         actions.setdefault(old, new)
         edits = {
-            relative: Edit(new, e.group, e.split, e.excluded, e.ambiguous) if e.action == old else e
-            for relative, e in newest.edits.items()
+            relative: replace(edit, action=new) if edit.action == old else edit
+            for relative, edit in newest.edits.items()
         }
         actions = {folder: called for folder, called in actions.items() if folder != called}
         return Version(parent=newest.number, what=f"Renamed {old} to {new}", edits=edits, actions=actions)
@@ -203,13 +192,44 @@ def _checked(changed: Changes) -> Changes:
 
 def _guarded(known: Dataset, newest: Version, changes: Mapping[str, Changes]) -> dict[str, Edit]:
     """The edits after the changes, widened so that every group stays whole."""
-    clips = {known.relative(clip): clip for clip in (*known.clips, *known.excluded)}
+    clips = _by_path(known)
     broken = {relative for relative, _ in known.skipped}
     for relative, changed in changes.items():
         # A file that cannot be read may be left out for good, and nothing else.
         if relative not in clips and not (relative in broken and set(changed) == {"excluded"}):
             raise DatasetError(f"There is no clip {relative} in {known.root}. Give its path below that folder.")
+    regrouped = [relative for relative, changed in changes.items() if "group" in changed]
+    if regrouped:
+        changes = _with_alike(clips, newest, changes)
     edits = merged(newest.edits, changes)
-    if not any(not edits.get(known.relative(clip), NO_EDIT).excluded for clip in clips.values()):
+    if all(edits.get(relative, NO_EDIT).excluded for relative in clips):
         raise DatasetError(f"A data set must keep a clip, but all {len(clips)} of {known.root.name} would be excluded.")
+    if regrouped:
+        # Guessed groups come and go with those that look alike: only reading it tells which there are then.
+        clips = _by_path(read_edited(known.root, Version(edits=edits, actions=newest.actions)))
+    if any("split" in changed or "group" in changed for changed in changes.values()):
+        official = {entry.relative: entry.split for entry in listing(known.root).entries}
+        edits = keep_whole({r: clip.group for r, clip in clips.items()}, official, edits, changes)
     return edits
+
+
+def _by_path(source: Dataset) -> dict[str, Clip]:
+    return {source.relative(clip): clip for clip in (*source.clips, *source.excluded)}
+
+
+def _with_alike(clips: Mapping[str, Clip], newest: Version, changes: Mapping[str, Changes]) -> dict[str, Changes]:
+    """The changes, those of a group also for the clips that are in it only because they look like the clip.
+
+    Named alone, it would no longer be compared with them, and the same recording would lie in two groups. Who
+    knows better names them one by one.
+    """
+    found = dict(changes)
+    for relative, changed in changes.items():
+        group = changed.get("group")
+        own = clips[relative].group
+        if group is None or own not in clips:  # a guessed group bears the path of one of its clips
+            continue
+        for other, clip in clips.items():
+            if clip.group == own and other not in changes and newest.edits.get(other, NO_EDIT).group is None:
+                found[other] = Changes(group=group)
+    return found

@@ -211,3 +211,16 @@ def test_folds_need_a_group_each(number: int) -> None:
 def test_a_fold_without_training_clips_of_an_action_says_so() -> None:
     made = folds([*people(3), clip(99, "solo", "p1")], folds=None)
     assert [parts.notes for parts in made] == [(), ("Fold 2 has no training clip of solo.",), ()]
+
+
+def test_groups_fixed_to_train_stay_while_others_can_validate() -> None:
+    clips = [clip(i, action, f"p{i}", "train" if i < 3 else "") for action in "ab" for i in range(8)]
+    for seed in range(8):
+        parts = split(clips, validation_fraction=0.4, seed=seed)
+        assert {"p0", "p1", "p2"} <= groups_of(parts.train) and len(groups_of(parts.validation)) == 2
+        assert parts.notes == ()
+
+
+def test_groups_fixed_to_train_validate_where_nobody_else_can() -> None:
+    clips = [clip(i, "a", f"p{i}", "train") for i in range(4)] + [clip(9, "solo", "p9")]
+    assert split(clips, validation_fraction=0.25).validation

@@ -1,9 +1,12 @@
 """Edits of a data set: what they change, what they may not, and that none of them is ever lost."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from har_core import dataset, runs
 from har_core.config import TrainConfig
@@ -160,8 +163,6 @@ def test_an_unknown_clip_or_a_bad_value_is_refused(tiny: Path) -> None:
 
 
 def test_clips_that_are_gone_keep_their_edits(tiny: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = Path(shutil.copytree(tiny, tmp_path / "own"))
     versions.change(root, "x", {A: {"action": "rise"}})
     (root / A).rename(tmp_path / "away.mp4")
@@ -217,3 +218,139 @@ def test_an_added_clip_carries_its_group(tiny: Path, own_workspace: Path, name: 
         assert groups.named(stored.name) == "anna-k", (copy, stored.name)
     assert len(list(stored.parent.iterdir())) == 2
     assert dataset.read(own_workspace / "datasets" / "own").groups == ("anna-k",)
+
+
+def test_a_part_is_that_of_the_whole_group(tiny: Path) -> None:
+    versions.change(tiny, "x", {A: {"split": "test"}})
+    source = dataset.read(tiny)
+    assert {c.split for c in source.clips if c.group == "g01"} == {"test"}
+    assert {c.split for c in source.clips if c.group != "g01"} == {""}
+    parts = dataset.split(source.clips, validation_fraction=0.25)
+    assert {c.group for c in parts.test} == {"g01"}
+    with pytest.raises(DatasetError, match="Choose one"):
+        versions.change(tiny, "x", {A: {"split": "test"}, "rise/v_rise_g01_c01.mp4": {"split": "train"}})
+    versions.change(tiny, "x", {"rise/v_rise_g01_c01.mp4": {"split": None}})
+    assert versions.current(tiny).edits == {}
+
+
+def test_who_joins_a_group_takes_over_its_part(tiny: Path) -> None:
+    versions.change(tiny, "x", {A: {"split": "test"}, B: {"split": "train"}})
+    versions.change(tiny, "x", {A: {"group": "g02"}})
+    assert clip(dataset.read(tiny), A)[1:] == ("g02", "train")
+    assert clip(dataset.read(tiny), "rise/v_rise_g01_c01.mp4")[1:] == ("g01", "test")
+    versions.change(tiny, "x", {A: {"group": "g03"}})
+    assert clip(dataset.read(tiny), A)[1:] == ("g03", "")
+
+
+@pytest.fixture(scope="module")
+def mixed(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Groups named and guessed, with and without parts that the list itself fixes, and three copies of one clip."""
+    root = tmp_path_factory.mktemp("mixed") / "clips"
+    shutil.copytree(tiny, root)
+    rows = ["path,action,group,split"]
+    for action in ("blink", "rise", "slide"):
+        for number, (group, part) in enumerate((("p1", "test"), ("p2", "train"), ("p3", ""), ("", "")), 1):
+            old = root / action / f"v_{action}_g0{number}_c01.mp4"
+            old.rename(root / action / f"{number}.mp4")
+            rows.append(f"{action}/{number}.mp4,{action},{group},{part}")
+    for name in ("copy", "other"):
+        shutil.copy(root / "blink" / "4.mp4", root / "blink" / f"{name}.mp4")
+        rows.append(f"blink/{name}.mp4,blink,,")
+    (root / "clips.csv").write_text("\n".join(rows))
+    return root
+
+
+def test_what_looks_alike_is_named_together(mixed: Path) -> None:
+    copies = ["blink/4.mp4", "blink/copy.mp4", "blink/other.mp4"]
+    assert {clip(dataset.read(mixed), name)[1] for name in copies} == {copies[0]}
+    versions.change(mixed, "x", {copies[2]: {"group": "anna"}})
+    assert {clip(dataset.read(mixed), name)[1] for name in copies} == {"anna"}
+    versions.change(mixed, "x", {copies[1]: {"group": "ben"}})  # who knows better names them one by one
+    assert [clip(dataset.read(mixed), name)[1] for name in copies] == ["anna", "ben", "anna"]
+
+
+def test_an_excluded_copy_still_holds_the_others_together(mixed: Path) -> None:
+    versions.change(mixed, "x", {"blink/4.mp4": {"excluded": True}})
+    source = dataset.read(mixed)
+    assert clip(source, "blink/copy.mp4")[1] == clip(source, "blink/other.mp4")[1] == "blink/4.mp4"
+
+
+def test_official_parts_stay(mixed: Path) -> None:
+    with pytest.raises(DatasetError, match="itself puts p1 into its test part"):
+        versions.change(mixed, "x", {"rise/1.mp4": {"split": "train"}})
+    with pytest.raises(DatasetError, match="itself puts p2 into its train part"):
+        versions.change(mixed, "x", {"rise/2.mp4": {"split": "test"}})
+    with pytest.raises(DatasetError, match="different groups"):
+        versions.change(mixed, "x", {"rise/2.mp4": {"group": "p1"}})
+    with pytest.raises(DatasetError, match="different groups"):
+        versions.change(mixed, "x", {"rise/2.mp4": {"group": "new"}, "rise/1.mp4": {"group": "new"}})
+    versions.change(mixed, "x", {"rise/2.mp4": {"split": "validation"}, "rise/3.mp4": {"split": "test"}})
+    parts = dataset.split(dataset.read(mixed).clips, validation_fraction=0.2)
+    assert {c.group for c in parts.validation} == {"p2"} and {c.group for c in parts.test} == {"p1", "p3"}
+
+
+def test_a_file_that_cannot_be_read_may_be_left_out(tiny: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tiny, tmp_path / "own"))
+    (root / "blink" / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(DatasetError, match="no clip"):
+        versions.change(root, "x", {"blink/broken.mp4": {"action": "rise"}})
+    versions.change(root, "x", {"blink/broken.mp4": {"excluded": True}})
+    source = dataset.read(root)
+    assert source.skipped == () and [c.path.name for c in source.excluded] == ["broken.mp4"]
+    versions.change(root, "x", {"blink/broken.mp4": {"excluded": False}})
+    assert [name for name, _ in dataset.read(root).skipped] == ["blink/broken.mp4"]
+
+
+NAMES = [f"{action}/{name}.mp4" for action in ("blink", "rise", "slide") for name in "1234"]
+NAMES += ["blink/copy.mp4", "blink/other.mp4"]
+one_change = st.fixed_dictionaries(
+    {},
+    optional={
+        "action": st.sampled_from([None, "rise", "wave"]),
+        "group": st.sampled_from([None, "p1", "p2", "p3", "anna", "ben"]),
+        "split": st.sampled_from([None, "", "train", "validation", "test"]),
+        "excluded": st.booleans(),
+        "ambiguous": st.booleans(),
+    },
+)
+steps = st.one_of(
+    st.dictionaries(st.sampled_from(NAMES), one_change, min_size=1, max_size=4), st.just("undo"), st.integers(0, 4)
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(steps, min_size=1, max_size=7))
+def test_no_group_straddles_a_split_after_any_edits(mixed: Path, todo: list[object]) -> None:
+    shutil.rmtree(history.folder(mixed), ignore_errors=True)
+    folder = dataset.read(mixed, version=0)
+    official = {folder.relative(c): c.split for c in folder.clips}
+    for step in todo:
+        before = versions.current(mixed)
+        try:
+            if isinstance(step, dict):
+                made = versions.change(mixed, "step", step)
+            elif step == "undo":
+                made = versions.undo(mixed, before.number)
+            else:
+                made = versions.restore(mixed, int(str(step)))
+        except DatasetError as error:
+            assert str(error).endswith(".") and versions.current(mixed) == before  # whole or not at all
+            continue
+        assert made.number in (before.number, before.number + 1) and versions.current(mixed) == made
+        source = dataset.read(mixed)
+        assert not any("whole group went along" in note for note in source.notes)  # nothing had to be mended
+        everything = (*source.clips, *source.excluded)
+        parts = {c.group: {o.split for o in everything if o.group == c.group} for c in everything}
+        for group, found in parts.items():
+            assert len(found - {""}) <= 1, (group, found)
+        for name in NAMES:
+            if official[name] == "test":
+                assert clip(source, name)[2] == "test"
+            if official[name] == "train":
+                assert clip(source, name)[2] in ("train", "validation")
+        try:
+            split = dataset.split(source.clear().clips, validation_fraction=0.3, test_fraction=0.2)
+        except DatasetError:
+            continue
+        held = [{c.group for c in split.named(part)} for part in ("train", "validation", "test")]
+        assert not held[0] & held[1] and not held[0] & held[2] and not held[1] & held[2]
