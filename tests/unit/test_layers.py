@@ -15,7 +15,7 @@ ORDER = [
     "video", "images", "drawing", "dataset", "example", "runs", "plots",
     "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "preparation", "training", "engine",
-    "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration",
+    "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration", "embeddings", "atlas",
     "terminal", "commands", "dataset_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
