@@ -43,14 +43,17 @@ def clips_by_action(split: Split) -> go.Figure:
     return figure
 
 
-def lengths(seconds: Sequence[float]) -> go.Figure:
-    """A histogram of the lengths of clips."""
-    figure = _figure(height=260)
-    figure.add_histogram(
-        x=list(seconds), nbinsx=30, marker_color=_TRUE, hovertemplate="%{x} s<br>%{y} clips<extra></extra>"
-    )
+def histogram(values: Sequence[float], unit: str) -> go.Figure:
+    """How often the clips of a data set have which value, in `unit`."""
+    figure = _figure(height=240)
+    counts, edges = np.histogram(values, bins=30 if len(set(values)) > 12 else max(1, min(12, len(set(values)))))
+    figure.add_bar(
+        x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=_TRUE,
+        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+        hovertemplate="%{customdata[0]:.3~g} to %{customdata[1]:.3~g}<br>%{y} clips<extra></extra>",
+    )  # fmt: skip
     figure.update_layout(bargap=0.06, showlegend=False)
-    figure.update_xaxes(title="seconds", rangemode="tozero")
+    figure.update_xaxes(title=unit)
     figure.update_yaxes(title="clips")
     return figure
 

@@ -7,8 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from har_core.config import AugmentConfig
-from har_core.dataset import Dataset
-from har_core.ui.frame import plain, reporting
+from har_core.ui.frame import reporting
 from har_core.ui.loaders import playable
 from har_core.values import Clip, Rgb
 
@@ -37,36 +36,17 @@ def pick(table: pd.DataFrame, key: str, *, height: int = 420) -> int | None:
     return rows[0] if rows and rows[0] < len(table) else None
 
 
-def browse(source: Dataset, parts: dict[Path, str]) -> None:
-    """A table of the data set's clips, and beside it the one that is chosen; `parts` is clip -> part of the split."""
-    actions = st.multiselect("Only these actions", source.actions, key=f"only {source.root}", placeholder="All actions")
-    shown = [i for i, clip in enumerate(source.clips) if not actions or clip.action in actions]
-    table = source.table().iloc[shown]
-    table.insert(2, "part", [parts.get(source.clips[i].path, "") for i in shown])
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        row = pick(table, f"clips {source.root}")
-    with right:
-        if row is None:
-            st.info("Click a row to play its clip.", icon=":material/touch_app:")
-            return
-        clip = source.clips[shown[row]]
-        play(clip.path)
-        st.markdown(f"**{plain(clip.action)}** · {plain(source.relative(clip))}")
-        st.caption(f"Group: {plain(clip.group)}")
-    _augmentation(source, clip)
-
-
-def _augmentation(source: Dataset, clip: Clip) -> None:
-    """What training would make of the clip."""
-    expander = st.expander("See what augmentation does to this clip", icon=":material/auto_awesome:", on_change="rerun")
+def augmentation(clip: Clip, seconds: float) -> None:
+    """What training would make of the clip, which is so long."""
+    expander = st.expander(
+        "What augmentation makes of it", icon=":material/auto_awesome:", on_change="rerun", key="augmentation"
+    )
     if not expander.open:  # nothing is decoded for what nobody looks at
         return
     with expander, reporting():
         left, right = st.columns(2, vertical_alignment="bottom")
         strength = left.slider("Strength", 0.0, 2.0, 1.0, 0.25, key="preview strength")
         seed = int(right.number_input("Draw", 1, 1000, 1, key="preview draw", help="Each number draws anew."))
-        seconds = source.properties[source.clips.index(clip)].seconds
         rows = [_sheet(clip.path, seconds, strength=0.0, seed=0)]
         rows += [_sheet(clip.path, seconds, strength=strength, seed=3 * seed + i) for i in range(3)]
         st.image(np.concatenate(rows), width="stretch", alt="Frames of the clip, and three variations below them")

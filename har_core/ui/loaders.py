@@ -21,6 +21,7 @@ from har_core import PROJECT, runs, video, workspace
 from har_core import dataset as datasets
 from har_core.dataset import Dataset
 from har_core.errors import HarError, VideoError
+from har_core.ui.jobs import Job, jobs
 from har_core.ui.shelf import shelf
 
 if TYPE_CHECKING:
@@ -74,14 +75,34 @@ def bundled() -> list[Model]:
 
 
 def read_dataset(root: Path) -> Dataset:
-    """The data set in a folder; read again when a file or folder in it was added, removed or renamed."""
+    """The data set in a folder; read again when a file or folder in it was added, removed or renamed.
+
+    Raises:
+        DatasetError: it cannot be read, or another viewer has stopped the reading.
+    """
+    job = reading(root)
     with progress("Looking at the clips") as report:
-        return shelf("data sets", 8).get((root, _folder_stamp(root)), lambda: datasets.read(root, progress=report))
+        while not job.wait(0.1):
+            report(job.done, job.total)
+    return job.result()
+
+
+def reading(root: Path) -> Job[Dataset]:
+    """The job that reads a data set, or has read it as it is now: it goes on whoever leaves the page."""
+    return jobs().start(reading_key(root), lambda report, cancelled: datasets.read(root, progress=report))
+
+
+def reading_key(root: Path) -> tuple[object, ...]:
+    """Under what the job of `reading` is found."""
+    return ("read", root, _folder_stamp(root))
 
 
 def _folder_stamp(root: Path) -> str:
-    """Changes with the entries of the folder and of its folders, two levels deep, without a look at each clip."""
-    found = hashlib.sha256()
+    """Changes with its edits, and with the entries of the folder and of its folders, two levels deep.
+
+    Without a look at each clip: with 10,000 of them that would take as long as drawing the page.
+    """
+    found = hashlib.sha256(datasets.versions.stamp(root).encode())
     level = [os.fspath(root)]
     for _ in range(3):
         below: list[str] = []

@@ -41,7 +41,7 @@ def load(model: Model) -> tuple[Engine, Detector | None]:
     The detector is None where there is none.
     """
     predictor(model)  # says that it is loading; `_engine` would be silent for seconds
-    return _engine(model.folder, model.stamp, model), _detector_or_none()
+    return _engine(model.folder, model.stamp, model), detector_or_none()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -58,7 +58,7 @@ def _engine(folder: Path, stamp: int, _model: Model) -> Engine:
     return engine
 
 
-def _detector_or_none() -> Detector | None:
+def detector_or_none() -> Detector | None:
     """What finds people; the same for all viewers. Looked for again once other weights are there."""
     try:
         path = weights.find_detector("auto")

@@ -1,0 +1,146 @@
+"""A data set on its way: read, and looked at clip by clip, in the background, while the page can be used."""
+
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from har_core import facts
+from har_core.dataset import Dataset
+from har_core.dataset.layouts import listing
+from har_core.facts import ClipFacts
+from har_core.ui.frame import plain, reporting
+from har_core.ui.jobs import Job, jobs
+from har_core.ui.loaders import progress, reading, reading_key
+from har_core.ui.shelf import shelf
+
+PATIENCE_SECONDS = 2.0
+"""Whoever's data set is read within this time never hears of a background."""
+
+
+def made(module: str) -> bool:
+    """Whether a view's module is there yet."""
+    return find_spec(f"har_core.ui.{module}") is not None
+
+
+def dataset_or_progress(root: Path) -> Dataset | None:
+    """The data set in a folder; None while its first reading takes long, and then how far it is.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    before: Job[Dataset] | None = jobs().get(reading_key(root))
+    if before is not None and not before.running and before.cancelled:
+        _stopped(root, before)
+        return None
+    job = reading(root)
+    with progress("Looking at the clips") as report:
+        left = PATIENCE_SECONDS if before is None else 0.0
+        while left > 0 and not job.wait(min(left, 0.1)):
+            report(job.done, job.total)
+            left -= 0.1
+    if job.running:
+        _follow(root, job)
+        return None
+    return job.result()
+
+
+def _follow(root: Path, job: Job[Dataset]) -> None:
+    with st.container(border=True):
+        st.markdown(f":material/hourglass_top: **Getting to know {plain(root.name)}.** {_seen(root)}")
+        bar(job, "Looking at the clips")
+        st.caption(
+            "Only the first time takes so long. It goes on in the background if you leave this page, and what was "
+            "found is kept."
+        )
+
+
+def _stopped(root: Path, job: Job[Dataset]) -> None:
+    with st.container(border=True):
+        st.markdown(f":material/pause_circle: **Stopped** at {job.done} of {job.total} clips. {_seen(root)}")
+        if st.button("Go on", type="primary", icon=":material/play_arrow:", key="read on"):
+            reading(root)
+            st.rerun()
+
+
+@st.fragment(run_every=1.0)
+def bar(job: Job[Any], text: str) -> None:
+    """How far a job is, and a button that stops it; the page runs again when it is over."""
+    if not job.running:
+        st.rerun()
+    share = job.done / job.total if job.total else 0.0
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.progress(share, f"{text}: {job.done:,} of {job.total:,}" if job.total else text)
+    if right.button("Stop", icon=":material/stop:", key=f"stop {text}", width="stretch"):
+        job.cancel()
+        job.wait(30)
+        st.rerun()
+
+
+def _seen(root: Path) -> str:
+    """What the folder says by its names alone."""
+    named = shelf("listings", 8).get(reading_key(root), lambda: listing(root))
+    counts = Counter(entry.action for entry in named.entries)
+    most = ", ".join(f"{plain(action)} {number:,}" for action, number in counts.most_common(8))
+    more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
+    return f"{len(named.entries):,} clips of {len(counts)} actions are there: {most}{more}."
+
+
+def looking(source: Dataset) -> Job[dict[str, ClipFacts]]:
+    """The job that looks at the clips, one for each data set; begins when first asked for, unless it was stopped."""
+    key = ("facts", source.root)
+    job: Job[dict[str, ClipFacts]] | None = jobs().get(key)
+    return job if job is not None and job.cancelled and job.about is source else _look_on(source)
+
+
+def _look_on(source: Dataset) -> Job[dict[str, ClipFacts]]:
+    return jobs().start(
+        ("facts", source.root),
+        lambda report, cancelled: facts.gather(source, progress=report, cancelled=cancelled),
+        about=source,
+    )
+
+
+def known_facts(source: Dataset) -> dict[str, ClipFacts]:
+    """What is known of the clips now, read again only when there is more; do not change it."""
+    key = (id(source), facts.stamp(source))
+    # The data set is kept beside what is known of it, so that its id stays its own.
+    return shelf("facts", 4).get(key, lambda: (facts.known(source), source))[0]
+
+
+def summary(source: Dataset) -> None:
+    """What the data set holds, in one line; what there is to know of it; how far the look at its clips is."""
+    minutes = sum(p.seconds for p in source.properties) / 60
+    counts = {"clips": len(source.clips), "actions": len(source.actions), "groups": len(source.groups)}
+    words = [f"**{number:,}** {name[:-1] if number == 1 else name}" for name, number in counts.items()]
+    words.append(f"**{minutes:,.1f}** minutes")
+    if source.excluded:
+        words.append(f"{len(source.excluded):,} excluded")
+    with st.container(horizontal=True, vertical_alignment="center", key="summary"):
+        st.markdown(" · ".join(words), help="A group says who or where was filmed. It is never in both training and "
+                    "validation, so that scores are honest.")  # fmt: skip
+        told = [plain(note) for note in source.notes]
+        told += [f"Left out: {plain(clip)}: {plain(reason)}" for clip, reason in source.skipped]
+        if told:
+            with st.popover(f"{len(told):,} {'note' if len(told) == 1 else 'notes'}", icon=":material/info:"):
+                st.markdown("\n".join(f"- {line}" for line in told[:100]))
+                if len(told) > 100:
+                    st.caption(f"And {len(told) - 100:,} more.")
+    _looks(source)
+
+
+def _looks(source: Dataset) -> None:
+    job = looking(source)
+    if job.running and not job.wait(0.3):
+        bar(job, "Looking at the clips")
+    elif job.cancelled:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"Looking at the clips was stopped at {job.done:,} of {job.total:,}.")
+            if st.button("Look on", icon=":material/play_arrow:", type="tertiary"):
+                _look_on(source)
+                st.rerun()
+    elif job.failed:
+        with reporting():
+            job.result()
