@@ -27,7 +27,7 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What one version says otherwise than another: of a `clip`, by path, or of an action with all its clips."""
+    """What one version says otherwise than another: of a `clip`, by path, or, where that is "", of an action's name."""
 
     clip: str
     what: str
@@ -151,7 +151,7 @@ def compare(before: Version, after: Version) -> list[Difference]:
     for name in sorted(before.actions.keys() | after.actions.keys()):
         old, new = before.actions.get(name, name), after.actions.get(name, name)
         if old != new:
-            found.append(Difference(f"all of {name}", "action", old, new))
+            found.append(Difference("", "action", old, new))
     for relative in sorted(before.edits.keys() | after.edits.keys()):
         one, two = before.edits.get(relative, NO_EDIT), after.edits.get(relative, NO_EDIT)
         for field, what in (("action", "action"), ("group", "group"), ("split", "part")):

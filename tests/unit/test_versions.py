@@ -193,7 +193,7 @@ def test_compare_says_what_changed(tiny: Path) -> None:
     versions.change(tiny, "y", {A: {"ambiguous": False}, B: {"excluded": True}})
     two = versions.rename_action(tiny, "slide", "glide")
     assert versions.compare(one, two) == [
-        versions.Difference("all of slide", "action", "slide", "glide"),
+        versions.Difference("", "action", "slide", "glide"),
         versions.Difference(A, "ambiguous", "yes", "no"),
         versions.Difference(B, "excluded", "no", "yes"),
     ]
