@@ -18,7 +18,7 @@ from har_core.errors import ConfigError
 from har_core.facts import ClipFacts
 from har_core.values import VideoProperties
 
-FLAGS = ("too short", "black", "still", "duplicate", "ambiguous", "excluded", "left out")
+FLAGS = ("too short", "black", "still", "look-alike", "ambiguous", "excluded", "left out")
 """What may be the matter with a clip, in the order in which it is said."""
 HIDDEN = frozenset({"excluded", "left out"})
 """Clips with one of these flags teach nothing, and are shown only where the flag is asked for."""
@@ -112,7 +112,7 @@ def _row(
         people = math.nan if facts.people is None else facts.people
         seen = (facts.brightness, facts.motion, facts.sharpness, people)
         flags += [flag for flag, holds in (("black", facts.black), ("still", facts.still and not facts.black)) if holds]
-    flags += [flag for flag, holds in zip(("duplicate", "ambiguous"), marks, strict=True) if holds]
+    flags += [flag for flag, holds in zip(("look-alike", "ambiguous"), marks, strict=True) if holds]
     return (name, action, group, part, *shape, *seen, tuple(flags), "")
 
 

@@ -5,8 +5,9 @@ import streamlit as st
 from har_core import dataset, workspace
 from har_core.ui.adding import add_panel
 from har_core.ui.choose import choose_dataset
+from har_core.ui.editing import undo_button
 from har_core.ui.frame import go_to, title
-from har_core.ui.reading import dataset_or_progress, made, summary
+from har_core.ui.reading import dataset_or_progress, following, made, summary
 from har_core.ui.splitting import parts_of
 
 VIEWS = {
@@ -30,6 +31,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     folder = choose_dataset()
     if st.button("Train a model on it", icon=":material/model_training:"):
         go_to("train", data=st.session_state["data"], train_view="New run")
+    facts = st.container(horizontal=True, vertical_alignment="center", width="content")
 
 modules = {"Doctor": "doctor", "Map": "atlas", "Versions": "editing"}
 views = [name for name in VIEWS if made(modules.get(name, "gallery"))]
@@ -48,7 +50,10 @@ if folder is None:
 source = dataset_or_progress(folder)
 if source is None:
     st.stop()
-summary(source)
+with facts:
+    summary(source)
+    undo_button(source)
+following(source)
 
 # What a view needs is imported when it is looked at, so that the others open at once.
 if view == "Clips":

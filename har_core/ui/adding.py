@@ -43,7 +43,7 @@ def make_example_button() -> None:
         with reporting():
             with progress("Rendering clips") as report:
                 example.make(workspace() / "datasets" / EXAMPLE, progress=report)
-            go_to("dataset", data=EXAMPLE)
+            go_to("dataset", data=EXAMPLE, dataset_view="Clips")
 
 
 def add_panel() -> None:
@@ -83,7 +83,7 @@ def _fetch() -> None:
     if st.button("Fetch UCF101 top 5", icon=":material/download:"):
         with _steps() as report:
             dataset.fetch_top5(workspace() / "datasets" / ucf.NAME, progress=report)
-        go_to("dataset", data=ucf.NAME)
+        go_to("dataset", data=ucf.NAME, dataset_view="Clips")
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _link() -> None:
             return
         with _steps() as report:
             brought = dataset.bring(workspace(), Path(folder.strip()), name.strip(), progress=report)
-        go_to("dataset", data=brought.folder.name)
+        go_to("dataset", data=brought.folder.name, dataset_view="Clips")
 
 
 def _upload() -> None:
@@ -155,5 +155,5 @@ def _upload() -> None:
     st.session_state["upload round"] = round_ + 1
     if kept:
         st.toast(f"{kept} {'clip' if kept == 1 else 'clips'} added to {plain(action)}.", icon=":material/check:")
-        go_to(data=dataset.check_name(name))
+        go_to(data=dataset.check_name(name), dataset_view="Add clips" if failed else "Clips")
     st.rerun()

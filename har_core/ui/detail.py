@@ -48,8 +48,7 @@ def look_closely(source: Dataset, clip: Clip, row: "pd.Series[str]", facts: Clip
         figures["Sharpness"] = f"{facts.sharpness:.3f}"
         if facts.people is not None:
             figures["People"] = str(facts.people)
-    lines = "".join(f"| {name} | {plain(value)} |\n" for name, value in figures.items())
-    st.markdown(f"| | |\n|:--|:--|\n{lines}")
+    st.markdown("  \n".join(f":gray[{name}] {plain(value)}" for name, value in figures.items()))
     if not math.isnan(float(row["seconds"])):
         _network_view(source, clip, float(row["seconds"]))
         augmentation(clip, float(row["seconds"]))

@@ -7,52 +7,69 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from har_core.dataset import Dataset
-from har_core.ui.jobs import Job, jobs
-from har_core.ui.loaders import Model, evaluation_key, models, predictor
+from har_core.ui.filters import sort_by_doubt
+from har_core.ui.frame import reporting
+from har_core.ui.jobs import Cancelled, Job, Report, Work, jobs
+from har_core.ui.loaders import evaluation_key, models, predictor
 from har_core.ui.reading import bar
 from har_core.ui.shelf import shelf
 
 if TYPE_CHECKING:
     from har_core.evaluation import Evaluation
+    from har_core.prediction import Predictor
 
 Doubts = dict[str, tuple[float, str]]
 """Of each clip that a model scored: how surely it contradicts the label, -1 to 1, and what it says, "" if it agrees."""
 
 
-def choose_doubts(source: Dataset) -> Doubts:
-    """What the chosen model says against the clips' labels; empty until one has been asked."""
-    able = [model for model in models() if set(model.actions) & set(source.actions)]
+_ASKED = "doubting asked"
+
+
+def choose_doubter(source: Dataset) -> None:
+    """The button behind which a model is chosen; nothing where no model knows these actions."""
+    able = {model.name: model for model in models() if set(model.actions) & set(source.actions)}
     if not able:
-        return {}
+        return
     with st.popover("Score by a model", icon=":material/psychology_alt:"):
         st.markdown("A model looks at every clip; those whose label it contradicts most surely then come first.")
-        named = {model.name: model for model in able}
-        model = named[st.selectbox("Model", list(named), key="doubting model", persist_state="session")]
+        name = st.selectbox("Model", list(able), key=f"doubter of {source.root.name}", persist_state="session")
         st.caption("Clips that trained the model rarely look wrong to it: it has learned their labels.")
-        asked = st.button("Score the clips", icon=":material/play_arrow:", type="primary")
-    return _doubts(source, model, asked=asked)
+        if st.button("Score the clips", icon=":material/play_arrow:", type="primary"):
+            model = able[name]
+            ready = predictor(model)  # here, for it says that it is loading
+            key = evaluation_key(model, source, "all")
+            jobs().start(("doubts", key), _work(ready, source))
+            st.session_state[_ASKED] = (source.root, key)
+            st.rerun()
 
 
-def _doubts(source: Dataset, model: Model, *, asked: bool) -> Doubts:
-    key = shelf("evaluation keys", 16).get(
-        (id(source), model.folder, model.stamp), lambda: (evaluation_key(model, source, "all"), source)
-    )[0]
+def _work(ready: Predictor, source: Dataset) -> Work[Evaluation]:
+    def work(report: Report, cancelled: Cancelled) -> Evaluation:
+        from har_core import evaluation
+
+        return evaluation.evaluate(ready, source, source.clips, progress=report)
+
+    return work
+
+
+def take_doubts(source: Dataset) -> Doubts:
+    """What the model asked last says against the clips' labels; empty, and how far it is, until it is done."""
+    root, key = st.session_state.get(_ASKED, (None, None))
+    if root != source.root:
+        return {}
     done = shelf("evaluations")
     if key not in done:
         job: Job[Evaluation] | None = jobs().get(("doubts", key))
-        if asked:
-            ready = predictor(model)  # here, for it says that it is loading
-            from har_core import evaluation
-
-            job = jobs().start(
-                ("doubts", key), lambda report, _: evaluation.evaluate(ready, source, source.clips, progress=report)
-            )
         if job is None or job.cancelled:
             return {}
         if job.running:
             bar(job, "The model looks at the clips")
             return {}
-        done.get(key, job.result)
+        with reporting():
+            done.get(key, job.result)
+            sort_by_doubt(source.root.name)
+        if key not in done:  # it failed, and the reason was said
+            return {}
     scores: Evaluation = done.get(key, dict)  # type: ignore[assignment]  # it is there
     return shelf("doubts", 8).get(key, lambda: _from(scores))
 

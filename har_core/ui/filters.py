@@ -1,6 +1,7 @@
 """The row above the gallery: which clips are shown, and in which order."""
 
 import math
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -9,6 +10,7 @@ from har_core.catalogue import FLAGS, RANGES, Filter, Sort
 from har_core.ui import picking
 from har_core.ui.frame import plain
 
+BY_DOUBT = "Most surely wrong first"
 _SORTS: dict[str, tuple[Sort, bool]] = {
     "Name": ("name", False),
     "Shortest first": ("length", False),
@@ -17,8 +19,8 @@ _SORTS: dict[str, tuple[Sort, bool]] = {
     "Most motion first": ("motion", True),
     "Darkest first": ("brightness", False),
     "Brightest first": ("brightness", True),
+    BY_DOUBT: ("doubt", True),
 }
-_BY_DOUBT = "Most surely wrong first"
 _WORDS = {
     "seconds": ("Length", "s", 0.1, "%.1f"), "motion": ("Motion", "", 0.001, "%.3f"),
     "brightness": ("Brightness", "", 0.01, "%.2f"), "height": ("Picture height", "px", 1.0, "%.0f"),
@@ -27,49 +29,59 @@ _WORDS = {
 PAGE_SIZES = (24, 48, 96)
 
 
-def choose_filter(table: pd.DataFrame, *, name: str, doubted: bool) -> tuple[Filter, Sort, bool, int]:
-    """The filter, the order, whether it falls, and how many cards make a page, as the user wants them.
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the user wants to see: which clips, in which order, whether it falls, and how many make a page."""
+
+    filter: Filter
+    sort: Sort
+    falling: bool
+    size: int
+
+
+def sort_by_doubt(name: str) -> None:
+    """Show next what a model contradicts most surely; before `choose_view` is called."""
+    st.session_state[f"sort {name}"] = BY_DOUBT
+
+
+def choose_view(table: pd.DataFrame, *, name: str) -> View:
+    """The choices, drawn one after another into the container that is open.
 
     Args:
         table: of all clips.
         name: of the data set: each keeps its own choices.
-        doubted: whether a model has scored the clips, so that they can be sorted by its doubt.
     """
-    if doubted:
-        st.session_state.setdefault(f"sort {name}", _BY_DOUBT)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="filters"):
-        text = st.text_input(
-            "Search", placeholder="Search", icon=":material/search:", key=f"search {name}", live=True, width=190,
-            label_visibility="collapsed", persist_state="session", type="search",
-        )  # fmt: skip
-        actions = _among("Action", "Any action", table["action"], name)
-        parts = _among("Part", "Any part", table["part"], name)
-        present = set().union(*table["flags"])
-        flags = _several("Flags", "Any flag", [flag for flag in FLAGS if flag in present], name)
-        sorts = [*_SORTS, _BY_DOUBT] if doubted else list(_SORTS)
-        sort = st.selectbox(
-            "Sort", sorts, key=f"sort {name}", width=190, label_visibility="collapsed", persist_state="session",
-        )  # fmt: skip
-        with st.popover("More", icon=":material/tune:"):
-            groups = _among("Group", "Any group", table["group"], name, width=320)
-            ranges = tuple(bounds for column in RANGES if (bounds := _range(table, column, name)))
-            size = st.segmented_control(
-                "Cards on a page", PAGE_SIZES, default=48, key="cards on a page", required=True, persist_state="session"
-            )
+    text = st.text_input(
+        "Search", placeholder="Search", icon=":material/search:", key=f"search {name}", live=True, width=150,
+        label_visibility="collapsed", persist_state="session", type="search",
+    )  # fmt: skip
+    actions = _among("Action", "Any action", table["action"], name, width=165)
+    parts = _among("Part", "Any part", table["part"], name)
+    present = set().union(*table["flags"])
+    flags = _several("Flags", "Any flag", [flag for flag in FLAGS if flag in present], name)
+    sort = st.selectbox(
+        "Sort", list(_SORTS), key=f"sort {name}", width=165, label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+    with st.popover("More", icon=":material/tune:"):
+        groups = _among("Group", "Any group", table["group"], name, width=320)
+        ranges = tuple(bounds for column in RANGES if (bounds := _range(table, column, name)))
+        size = st.segmented_control(
+            "Cards on a page", PAGE_SIZES, default=48, key="cards on a page", required=True, persist_state="session"
+        )
     asked = picking.asked()
     wanted = Filter(
         tuple(actions), tuple(parts), tuple(groups), tuple(flags), text or "", ranges,
         asked.relatives if asked else None,
     )  # fmt: skip
-    by, falling = _SORTS.get(sort or "Name", ("doubt", True))
-    return wanted, by, falling, size or 48
+    by, falling = _SORTS[sort or "Name"]
+    return View(wanted, by, falling, size or 48)
 
 
-def _among(label: str, empty: str, column: "pd.Series[str]", name: str, *, width: int = 170) -> list[str]:
+def _among(label: str, empty: str, column: "pd.Series[str]", name: str, *, width: int = 122) -> list[str]:
     return _several(label, empty, sorted(filter(None, column.unique())), name, width=width)
 
 
-def _several(label: str, empty: str, options: list[str], name: str, *, width: int = 170) -> list[str]:
+def _several(label: str, empty: str, options: list[str], name: str, *, width: int = 122) -> list[str]:
     """Some of the options; nothing is drawn where there is nothing to choose."""
     if not options:
         return []

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable, Mapping
-from importlib.util import find_spec
+from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
@@ -13,14 +13,31 @@ from har_core.catalogue import HIDDEN, catalogue, choose
 from har_core.dataset import Dataset
 from har_core.facts import STRIP_FRAMES, STRIP_HEIGHT, ClipFacts
 from har_core.ui.detail import look_closely
-from har_core.ui.doubting import Doubts, choose_doubts
-from har_core.ui.filters import choose_filter, show_asked
+from har_core.ui.doubting import Doubts, choose_doubter, take_doubts
+from har_core.ui.editing import edit_bar
+from har_core.ui.filters import View, choose_view, show_asked
 from har_core.ui.grid import Card, grid
 from har_core.ui.reading import known_facts, looking
 from har_core.ui.shelf import shelf
 from har_core.values import Clip
 
 _REFRESH_SECONDS = 2.0
+_STYLE = """<style>
+[data-testid="stLayoutWrapper"]:has(> .st-key-close) { position: sticky; top: 4.2rem; }
+.st-key-close { max-height: calc(100vh - 5rem); overflow-y: auto; scrollbar-width: thin; }
+.st-key-close .stVideo { max-height: 18rem; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-editing) { position: sticky; bottom: 0; z-index: 5; }
+.st-key-editing { background: var(--st-background-color, Canvas); padding: .6rem .2rem;
+  border-top: 1px solid rgba(128, 128, 128, .3); }
+@media (max-width: 640px) {
+  .st-key-clips > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"]:has(.st-key-close) {
+    flex-direction: column-reverse; align-items: stretch; }
+  .st-key-clips [data-testid="stColumn"] { width: 100%; min-width: 100%; }
+  [data-testid="stLayoutWrapper"]:has(> .st-key-close) { position: static; }
+  .st-key-close { max-height: none; }
+}
+</style>"""
+"""What is looked at closely stays in view; on a phone it stands above the cards."""
 
 
 def show(source: Dataset, parts: Mapping[str, str]) -> None:
@@ -40,18 +57,24 @@ def _gallery(source: Dataset, parts: Mapping[str, str], was_running: bool) -> No
     facts = known_facts(source)
     table = _table(source, facts, parts, settled=not running)
     name = source.root.name
-    with st.container(key="sifting"):
-        doubts = choose_doubts(source)
-        wanted, sort, falling, size = choose_filter(table, name=name, doubted=bool(doubts))
+    ready = take_doubts(source)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="filters"):
+        view = choose_view(table, name=name)
+        choose_doubter(source)
+    doubts = ready or {}
+    if view.sort == "doubt" and not doubts:
+        st.caption("To sort by what a model contradicts, press **Score by a model** and choose one.")
     show_asked()
-    left = choose(table, wanted, sort=sort, falling=falling, doubt={clip: doubt for clip, (doubt, _) in doubts.items()})
+    surest = {clip: doubt for clip, (doubt, _) in doubts.items()}
+    left = choose(table, view.filter, sort=view.sort, falling=view.falling, doubt=surest)
     if left.empty:
         st.info("No clip is like that. Ask for less above.", icon=":material/filter_alt_off:")
         return
-    grid_side, close_side = st.columns([5, 3], gap="medium")
+    st.html(_STYLE)
+    grid_side, close_side = st.container(key="clips").columns([5, 3], gap="medium")
     with grid_side:
-        selected, last = _cards(source, left, facts, doubts, size=size, order=(wanted, sort, falling, size))
-    with close_side.container(key="close"):
+        selected, last = _cards(source, left, facts, doubts, view)
+    with close_side, st.container(key="close"):
         clips = _clips(source)
         if last in clips:
             look_closely(source, clips[last], table[table["clip"] == last].iloc[0], facts.get(last))
@@ -62,11 +85,8 @@ def _gallery(source: Dataset, parts: Mapping[str, str], was_running: bool) -> No
                 icon=":material/touch_app:",
             )  # fmt: skip
     chosen = [clips[relative] for relative in selected if relative in clips]
-    if chosen and find_spec("har_core.ui.editing"):
-        from har_core.ui.editing import edit_bar
-
-        with st.container(key="editing"):
-            edit_bar(source, chosen)
+    with st.container(key="editing") if chosen else nullcontext():
+        edit_bar(source, chosen)
 
 
 def _table(source: Dataset, facts: Mapping[str, ClipFacts], parts: Mapping[str, str], *, settled: bool) -> pd.DataFrame:
@@ -87,29 +107,23 @@ def _clips(source: Dataset) -> dict[str, Clip]:
 
 
 def _cards(
-    source: Dataset,
-    left: pd.DataFrame,
-    facts: Mapping[str, ClipFacts],
-    doubts: Doubts,
-    *,
-    size: int,
-    order: Hashable,
+    source: Dataset, left: pd.DataFrame, facts: Mapping[str, ClipFacts], doubts: Doubts, view: View
 ) -> tuple[tuple[str, ...], str]:
     """One page of cards with what leads through the pages; gives what is selected, and the last one taken."""
-    name, pages = source.root.name, math.ceil(len(left) / size)
+    name, pages = source.root.name, math.ceil(len(left) / view.size)
     kept: dict[str, tuple[str, ...]] = st.session_state.setdefault("picked clips", {})
     place = st.empty()
     number = 1
-    page_key = f"page {name} {hash(order):x}"  # another filter begins at its first page
+    page_key = f"page {name} {hash(view):x}"  # another filter begins at its first page
     if pages > 1:
         number = min(pages, st.session_state.get(page_key) or 1)
-    page = left.iloc[(number - 1) * size : number * size]
+    page = left.iloc[(number - 1) * view.size : number * view.size]
     key = f"grid {name}"
     if key not in st.session_state:  # drawn for the first time, or again after another view
         _restamp()
     picked = grid(
         [_card(row, facts.get(row["clip"]), doubts.get(row["clip"])) for row in page.to_dict("records")],
-        key=key, selected=kept.get(name, ()), stamp=st.session_state["grid stamp"],
+        key=key, selected=kept.get(name, ()), stamp=st.session_state.get("grid stamp", 0),
     )  # fmt: skip
     if picked is not None:
         kept[name] = picked.clips
@@ -117,7 +131,7 @@ def _cards(
     if pages > 1:
         st.pagination(pages, key=page_key, persist_state="session")
     with place.container(horizontal=True, vertical_alignment="center", key="above the grid"):
-        first = (number - 1) * size + 1
+        first = (number - 1) * view.size + 1
         shown = f"{len(left):,} clips" if pages == 1 else f"{first:,}–{first + len(page) - 1:,} of {len(left):,} clips"
         st.markdown(f":gray[{shown}]" + (f" · **{len(selected):,} selected**" if selected else ""))
         if len(selected) < len(left):
@@ -128,10 +142,11 @@ def _cards(
 
 
 def _select(label: str, name: str, clips: tuple[str, ...]) -> None:
-    if st.button(label, type="tertiary", key=f"select {'some' if clips else 'none'}"):
+    def select() -> None:
         st.session_state["picked clips"][name] = clips
         _restamp()
-        st.rerun(scope="fragment")
+
+    st.button(label, type="tertiary", key=f"select {'some' if clips else 'none'}", on_click=select)
 
 
 def _restamp() -> None:

@@ -18,6 +18,8 @@ from har_core.ui.shelf import shelf
 
 PATIENCE_SECONDS = 2.0
 """Whoever's data set is read within this time never hears of a background."""
+LOOK_SECONDS = 0.3
+"""The same for the look at its clips."""
 
 
 def made(module: str) -> bool:
@@ -111,7 +113,7 @@ def known_facts(source: Dataset) -> dict[str, ClipFacts]:
 
 
 def summary(source: Dataset) -> None:
-    """What the data set holds, in one line; what there is to know of it; how far the look at its clips is."""
+    """What the data set holds, in one line; what there is to know of it."""
     minutes = sum(p.seconds for p in source.properties) / 60
     counts = {"clips": len(source.clips), "actions": len(source.actions), "groups": len(source.groups)}
     words = [f"**{number:,}** {name[:-1] if number == 1 else name}" for name, number in counts.items()]
@@ -128,12 +130,12 @@ def summary(source: Dataset) -> None:
                 st.markdown("\n".join(f"- {line}" for line in told[:100]))
                 if len(told) > 100:
                     st.caption(f"And {len(told) - 100:,} more.")
-    _looks(source)
 
 
-def _looks(source: Dataset) -> None:
+def following(source: Dataset) -> None:
+    """How far the look at the clips is; nothing once it is done."""
     job = looking(source)
-    if job.running and not job.wait(0.3):
+    if job.running and not job.wait(LOOK_SECONDS):
         bar(job, "Looking at the clips")
     elif job.cancelled:
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -28,6 +28,18 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True)
+def no_background(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A page waits until its data set is read, for AppTest has no clock; nothing goes on behind the next test."""
+    from har_core.ui import reading
+    from har_core.ui.jobs import jobs
+
+    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 120.0)
+    monkeypatch.setattr(reading, "LOOK_SECONDS", 120.0)
+    yield
+    jobs().cancel_all()
+
+
 @pytest.fixture
 def through_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """AppTest forgets before each run that Home.py brings its own navigation, and would run the page without it."""

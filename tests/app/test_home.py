@@ -29,7 +29,7 @@ def test_the_example_is_made_and_shown(
     assert not app.exception
     assert app.title[0].value == "Dataset"
     assert app.selectbox(key="data").value == "example"
-    assert "Clips 8" in words(app)
+    assert "**8** clips" in words(app)
 
 
 def test_what_to_do_next_follows_what_is_there(workspace: Path, clips: Path, open_page: Open) -> None:

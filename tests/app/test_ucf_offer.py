@@ -38,7 +38,7 @@ def test_what_was_fetched_is_shown(
     monkeypatch.setattr(dataset, "fetch_top5", fetch)
     app = button(open_page("dataset"), "Fetch UCF101 top 5")
     assert not app.exception and not app.error
-    assert app.selectbox(key="data").value == ucf.NAME and "Clips 8" in words(app)
+    assert app.selectbox(key="data").value == ucf.NAME and "**8** clips" in words(app)
     assert "UCF101 top 5 is there" in words(app)
     assert "Fetch UCF101 top 5" not in {b.label for b in app.button}
 
@@ -51,5 +51,5 @@ def test_an_archive_of_this_computer_is_unpacked(
     app.text_input(key="link_folder").input(packed)
     app = button(app, "Link folder")
     assert not app.exception and not app.error
-    assert "Clips 8" in words(app)
+    assert "**8** clips" in words(app)
     assert dataset.datasets(workspace) == {"tiny": workspace / "datasets" / "tiny"}

@@ -55,7 +55,7 @@ def test_flags_say_what_may_be_the_matter(source: Dataset) -> None:
     }  # fmt: skip
     flags = catalogue(source, facts, {}).set_index("clip")["flags"]
     assert [flags[name] for name in (a, b, c, d, e)] == [
-        ("black",), ("duplicate",), ("duplicate",), ("still",), ("too short",),
+        ("black",), ("look-alike",), ("look-alike",), ("still",), ("too short",),
     ]  # fmt: skip
     shown = choose(catalogue(source, facts, {}), Filter(flags=("black", "too short", "left out")))
     assert list(shown["clip"]) == [a, "odd/broken.mp4", e]
@@ -92,4 +92,4 @@ def test_thousands_of_copies_are_no_millions_of_pairs(source: Dataset) -> None:
     clips = tuple(replace(clip, path=source.root / f"{n}.mp4") for n in range(many))
     big = replace(source, clips=clips, properties=(shape,) * many)
     table = catalogue(big, {f"{n}.mp4": looked(3) for n in range(many)}, {})
-    assert len(choose(table, Filter(flags=("duplicate",)))) == many
+    assert len(choose(table, Filter(flags=("look-alike",)))) == many

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from conftest import Bright
 
 from har_core import PROJECT, dataset, facts, video
 from har_core.dataset import groups
@@ -111,7 +111,7 @@ def test_a_broken_line_costs_that_line_only(source: dataset.Dataset) -> None:
     assert facts.known(source) == found
 
 
-def test_people_are_counted_when_asked_for(source: dataset.Dataset, bright: Bright) -> None:
+def test_people_are_counted_when_asked_for(source: dataset.Dataset, bright: Any) -> None:
     assert facts.count_people(source, ["slide/v_slide_g01_c01.mp4"], bright) == {}  # nobody has looked at it yet
     facts.gather(source)
     wanted = ["slide/v_slide_g01_c01.mp4", "odd/black_g01_.mp4"]
