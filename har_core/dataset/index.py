@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -28,6 +29,7 @@ from har_core.values import Clip, VideoProperties
 
 _VERSION = 1
 """Of what the cache holds; a new number when probing or hashing changes its meaning."""
+_SAVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,7 @@ def _look(
     if not wanted:
         return known, failed
     pool = ThreadPoolExecutor(2, thread_name_prefix="read clips")
+    saved = time.monotonic()
     try:
         asked = {pool.submit(question.ask, root): question for question in wanted}
         for done, answer in enumerate(as_completed(asked), total - len(wanted) + 1):
@@ -275,6 +278,9 @@ def _look(
                 known[asked[answer].relative] = answer.result()
             except VideoError as error:
                 failed.append((asked[answer].relative, str(error)))
+            if time.monotonic() - saved > _SAVE_SECONDS:  # whoever is killed loses these seconds only
+                _save(cache, known)
+                saved = time.monotonic()
             progress(done, total)
     finally:
         # `progress` may raise, as Streamlit does when the user leaves the page: what was found is kept.

@@ -39,6 +39,7 @@ def test_what_was_fetched_is_shown(
     app = button(open_page("dataset"), "Fetch UCF101 top 5")
     assert not app.exception and not app.error
     assert app.selectbox(key="data").value == ucf.NAME and "**8** clips" in words(app)
+    app = app.segmented_control(key="dataset_view").set_value("Add clips").run()
     assert "UCF101 top 5 is there" in words(app)
     assert "Fetch UCF101 top 5" not in {b.label for b in app.button}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from har_core import dataset, video
-from har_core.dataset import groups
+from har_core.dataset import groups, index
 from har_core.errors import DatasetError, VideoError
 from har_core.values import Frames, VideoProperties
 
@@ -317,6 +317,22 @@ def test_a_workspace_that_cannot_be_written_does_no_harm(root: Path, workspace: 
     put(root, "walk/a.mp4")
     workspace.write_text("a file where the folder should be")
     assert len(dataset.read(root).clips) == 1
+
+
+def test_what_was_found_is_kept_before_the_end(
+    root: Path, workspace: Path, probed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(root, *(f"walk/{i}.mp4" for i in range(9)))
+    monkeypatch.setattr(index, "_SAVE_SECONDS", -1.0)
+    seen: list[int] = []
+
+    def look(done: int, total: int) -> None:
+        if done:
+            (cache,) = (workspace / "cache" / "index").glob("*.json")
+            seen.append(len(json.loads(cache.read_text())["clips"]))
+
+    dataset.read(root, progress=look)
+    assert seen == list(range(1, 10))  # whoever is killed now has lost nothing
 
 
 def test_what_was_found_survives_a_viewer_who_leaves(root: Path, workspace: Path, probed: list[str]) -> None:
