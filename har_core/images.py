@@ -1,5 +1,7 @@
 """Cut and resize RGB pictures. Everything that shapes a picture for the network goes through `fit`."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +66,25 @@ def shrink(rgb: Rgb, longest_side: int) -> Rgb:
     return resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))))
 
 
+def lab(rgb: Rgb) -> NDArray[np.float32]:
+    """CIE L*a*b* of a picture, float32 `(H, W, 3)`: light in [0, 100], then two differences in colour, about +-100."""
+    return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)
+
+
 def jpeg(rgb: Rgb, *, quality: int = 85) -> bytes:
     """The picture as a JPEG file's bytes."""
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return bytes(encoded.tobytes())
+
+
+def read_jpeg(path: Path) -> Rgb:
+    """A JPEG file that this project wrote, uint8 `(H, W, 3)`.
+
+    Raises:
+        OSError: it cannot be read, or is damaged.
+    """
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    decoded = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if content.size else None
+    if decoded is None:
+        raise OSError(f"{path.name} is no picture")
+    return np.asarray(decoded, dtype=np.uint8)

@@ -15,7 +15,7 @@ ORDER = [
     "video", "images", "drawing", "dataset", "example", "runs", "plots",
     "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "preparation", "training", "engine",
-    "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration", "embeddings", "atlas",
+    "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration", "embeddings", "atlas", "doctor",
     "terminal", "commands", "dataset_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
@@ -32,8 +32,8 @@ DOORS = {
     "openvino": "engine detection",
     "ultralytics": "detection tracking",
     "pandas": "dataset catalogue evaluation ui",
-    "sklearn": "evaluation",
-    "scipy": "evaluation",
+    "sklearn": "evaluation doctor",
+    "scipy": "evaluation doctor",
     "plotly": "plots ui",
     "tqdm": "terminal",
     "streamlit": "ui",
