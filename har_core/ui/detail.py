@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from har_core.detection import Detects
 
 _PART_COLOURS = {"train": "blue", "validation": "orange", "test": "violet"}
-_IN_A_ROW = 7
+_IN_A_ROW = 5
 
 
 def look_closely(source: Dataset, clip: Clip, row: "pd.Series[str]", facts: ClipFacts | None) -> None:
@@ -108,7 +108,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _seen(path: Path, at: Seconds, size: int, detector: "Detects | None") -> tuple[Rgb, bool]:
-    """The frames in rows of seven, uint8 `(rows * size, 7 * size, 3)`, and whether a person was found."""
+    """The frames in rows of five, uint8 `(rows * size, 5 * size, 3)`, and whether a person was found."""
     from har_core import video
     from har_core.images import PADDING, fit
 

@@ -35,6 +35,8 @@ _STYLE = """<style>
   .st-key-clips [data-testid="stColumn"] { width: 100%; min-width: 100%; }
   [data-testid="stLayoutWrapper"]:has(> .st-key-close) { position: static; }
   .st-key-close { max-height: none; }
+  .st-key-editing .st-key-edit-bar { flex-wrap: nowrap; overflow-x: auto; padding-bottom: .3rem; }
+  .st-key-editing .st-key-edit-bar > * { flex-shrink: 0; }
 }
 </style>"""
 """What is looked at closely stays in view; on a phone it stands above the cards."""

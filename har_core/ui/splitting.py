@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from har_core import dataset, plots
+from har_core import dataset, facts, plots, weights
 from har_core.dataset import Dataset
 from har_core.errors import HarError
+from har_core.facts import ClipFacts
 from har_core.ui.choose import notes
-from har_core.ui.frame import chart, plain
-from har_core.ui.reading import known_facts
+from har_core.ui.frame import chart, plain, reporting
+from har_core.ui.jobs import Job, jobs
+from har_core.ui.reading import bar, known_facts
 from har_core.ui.shelf import shelf
 from har_core.values import Split
 
@@ -66,21 +68,50 @@ def show(source: Dataset) -> None:
     with right:
         _histogram("Lengths", "s", [p.seconds for p in source.properties], digits=1)
     st.subheader("Files and pictures", anchor=False)
-    facts = known_facts(source)
-    counted = [f.people for f in facts.values() if f.people is not None]
+    known = known_facts(source)
+    counted = [f.people for f in known.values() if f.people is not None]
     figures: list[tuple[str, str, Sequence[float], int]] = [
         ("Frames a second", "frames/s", [p.frames_per_second for p in source.properties], 0),
         ("Height of the picture", "px", [p.height for p in source.properties], 0),
-        ("Brightness", "mean grey, 0 to 1", [f.brightness for f in facts.values()], 2),
-        ("Motion", "mean change, 0 to 1", [f.motion for f in facts.values()], 3),
+        ("Brightness", "mean grey, 0 to 1", [f.brightness for f in known.values()], 2),
+        ("Motion", "mean change, 0 to 1", [f.motion for f in known.values()], 3),
         ("People", "in view", counted, 0),
     ]
     columns = st.columns(2, gap="medium")
     for place, (name, unit, values, digits) in enumerate(entry for entry in figures if len(entry[2])):
         with columns[place % 2]:
             _histogram(name, unit, values, digits=digits)
-    if len(facts) < len(source.clips):
-        st.caption(f"Brightness and motion of {len(facts):,} of {len(source.clips):,} clips are known so far.")
+    _offer_counting(source, len(counted))
+    if len(known) < len(source.clips):
+        st.caption(f"Brightness and motion of {len(known):,} of {len(source.clips):,} clips are known so far.")
+
+
+def _offer_counting(source: Dataset, counted: int) -> None:
+    """How many people are in each clip is counted on request: what finds them takes its time."""
+    key = ("people", source.root)
+    job: Job[dict[str, ClipFacts]] | None = jobs().get(key)
+    if job is not None and job.running:
+        bar(job, "Counting people")
+        return
+    if job is not None and job.failed:
+        with reporting():
+            job.result()
+    if counted >= len(source.clips) or weights.find_detector("auto") is None:
+        return
+    if st.button("Count the people in each clip", icon=":material/group:"):
+        from har_core.ui.watching import detector_or_none  # brings all that live needs
+
+        if (detector := detector_or_none()) is not None:
+            relatives = [source.relative(clip) for clip in source.clips]
+            jobs().start(
+                key,
+                lambda report, cancelled: facts.count_people(
+                    source, relatives, detector, progress=report, cancelled=cancelled
+                ),
+                about=object(),
+            )
+            st.rerun()
+    st.caption("It takes about a second a clip, goes on in the background, and training on people then starts sooner.")
 
 
 def _choose_shares() -> None:
@@ -102,5 +133,7 @@ def _histogram(name: str, unit: str, values: Sequence[float], *, digits: int) ->
         return
     low, high = (f"{bound:,.{digits}f}" for bound in (min(finite), max(finite)))
     span = low if low == high else f"{low} to {high}"
-    st.markdown(f"**{name}** :gray[{span} {unit}]")
+    st.markdown(f"**{name}** :gray[{span} {unit}{', all of them' if low == high else ''}]")
+    if low == high:
+        return
     chart(plots.histogram(finite, unit), name, alt=f"{name} of the clips: {span} {unit}")
