@@ -35,7 +35,7 @@ Vectors = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
 
-PLAIN_FRAMES, PLAIN_SIZE = 8, 80
+PLAIN_FRAMES, PLAIN_SIZE = 6, 80
 """What the bundled backbone is shown: frames spread evenly over a clip, and their size in px. More of either told
 actions apart no better on the sets we have, and takes longer."""
 _PICTURES_AT_ONCE = 32
@@ -60,7 +60,7 @@ def clip_embeddings(
         source: the data set of the clips.
         clips: of its clips, those excluded from it too.
         model: the folder of a trained model, whose encoder looks at what the model would look at; left out, the
-            backbone that comes with the project looks at 8 frames of 80 px.
+            backbone that comes with the project looks at 6 frames of 80 px.
         progress: called with (clips known, clips), in the caller's thread.
         cancelled: asked after each few clips; what was found until then is kept.
 
