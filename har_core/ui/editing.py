@@ -62,8 +62,9 @@ def edit_bar(source: Dataset, clips: Sequence[Clip]) -> None:
         _choose_name(source, names, "group", _shared(_groups_of(source, clips)), _groups(source), turn)
         key = f"edit part {turn}"
         st.selectbox(
-            "Part", list(_PARTS), None, format_func=_PARTS.__getitem__, key=key, placeholder="Part",
-            label_visibility="collapsed", width=150, on_change=_put_into_part, args=(source, names, key),
+            "Part", list(_PARTS), None, format_func=_PARTS.__getitem__, key=key, width=180,
+            placeholder=f"Part: {_shared([_PARTS[clip.split or None].lower() for clip in clips])}",
+            label_visibility="collapsed", on_change=_put_into_part, args=(source, names, key),
             help="Moves whole groups: clips of one person must not lie on both sides.",
         )  # fmt: skip
         for mark, marked in (
@@ -145,7 +146,7 @@ def _rename(source: Dataset, names: Sequence[str], field: str, key: str) -> None
         return
     value, many = None if chosen == _AS_FOLDER else chosen, _count(len(names))
     if field == "action":
-        what = f"Relabelled {many} {value}" if value else f"Gave {many} the folder's label"
+        what = f"Relabelled {many} as {value}" if value else f"Gave {many} the folder's label"
         _change(source, what, names, Changes(action=value))
     else:
         what = f"Put {many} into group {value}" if value else f"Gave {many} the folder's group"

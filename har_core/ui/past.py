@@ -90,7 +90,7 @@ def _history(source: Dataset, steps: Sequence[_Step]) -> None:
         {
             "version": step.version.number,
             "what": step.version.what,
-            "clips": len({d.clip for d in step.changed} - {""}) or None,
+            "clips": str(len({d.clip for d in step.changed} - {""}) or ""),
             "when": time.strftime("%Y-%m-%d %H:%M", time.localtime(step.version.at)) if step.version.number else "",
             "runs": used.get(step.version.number, []),
         }
@@ -104,7 +104,7 @@ def _history(source: Dataset, steps: Sequence[_Step]) -> None:
         column_config={
             "version": st.column_config.NumberColumn("Version", width=70),
             "what": st.column_config.TextColumn("What"),
-            "clips": st.column_config.NumberColumn("Clips", width=60, help="How many clips it touched."),
+            "clips": st.column_config.TextColumn("Clips", width=60, alignment="right", help="How many clips it touched."),
             "when": st.column_config.TextColumn("When", width=130),
             "runs": st.column_config.ListColumn("Runs", width=90, help="Runs that were trained on it."),
         },
