@@ -151,7 +151,21 @@ def _parser() -> argparse.ArgumentParser:
         "source", type=Path, metavar="ARCHIVE_OR_FOLDER", help=".tar.gz, .tar, .zip, or a folder of clips"
     )
     bring.add_argument("--to", metavar="NAME", help="its name in the workspace; default: that of the source")
-    for way in (fetch, bring):
+    listing = ways.add_parser("versions", help="list the versions of a data set's edits")
+    listing.set_defaults(command=dataset_commands.list_versions)
+    edit = ways.add_parser("edit", help="relabel, regroup, leave out clips: a new version, the files stay as they are")
+    edit.set_defaults(command=dataset_commands.edit)
+    rename = ways.add_parser("rename", help="call an action otherwise, or merge it with another")
+    rename.set_defaults(command=dataset_commands.rename)
+    restore = ways.add_parser("restore", help="go back to a version, by a new one; 0 is the folder as it is")
+    restore.set_defaults(command=dataset_commands.restore)
+    for way in (listing, edit, rename, restore):
+        way.add_argument("folder", type=Path, metavar="FOLDER", help="of clips, or a data set's name in the workspace")
+    _add_edits(edit)
+    rename.add_argument("old", metavar="OLD")
+    rename.add_argument("new", metavar="NEW")
+    restore.add_argument("number", type=int, metavar="NUMBER")
+    for way in (fetch, bring, listing, edit, rename, restore):
         way.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
 
     weights = command("weights", commands.list_weights, "List the weights that can be used here, or fetch some.")
@@ -160,6 +174,19 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", metavar="NAME", help="one of those that `weights` lists")
     fetch.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
     return parser
+
+
+def _add_edits(edit: argparse.ArgumentParser) -> None:
+    edit.add_argument("clips", nargs="+", metavar="CLIP", help="path below the folder")
+    edit.add_argument("--action", metavar="NAME", help='what it shows; "" is again as the folder says')
+    edit.add_argument("--group", metavar="NAME", help='who or where was filmed; "" is again as the folder says')
+    edit.add_argument("--split", choices=("train", "validation", "test", "as-dealt"), help="moves its whole group")
+    excluded = edit.add_mutually_exclusive_group()
+    excluded.add_argument("--exclude", dest="excluded", action="store_true", default=None, help="leave it out")
+    excluded.add_argument("--include", dest="excluded", action="store_false", help="take it back")
+    ambiguous = edit.add_mutually_exclusive_group()
+    ambiguous.add_argument("--ambiguous", action="store_true", default=None, help="keep it in sight, train without it")
+    ambiguous.add_argument("--clear", dest="ambiguous", action="store_false", help="it is not ambiguous")
 
 
 def _add_settings(parser: argparse.ArgumentParser, owner: type[Config], prefix: str) -> None:

@@ -30,7 +30,8 @@ class Card(Config):
     """What a trained network needs to be used and judged.
 
     `split` names the clips (paths below the data set's folder) that trained and validated it, so that a
-    later evaluation scores the same ones. `scores` are those on its validation clips. `views` says what it was
+    later evaluation scores the same ones. `dataset_version` is that of the data set's edits, None where it was
+    trained before there were any. `scores` are those on its validation clips. `views` says what it was
     shown while it learned: the whole picture ("frame"), people ("person"), or both. The logits are divided by
     `temperature` before the softmax, an answer below `unsure_below` is none; `calibration` holds the figures that
     both come from, as `calibration.calibrate` gives them, empty where nobody looked.
@@ -43,6 +44,7 @@ class Card(Config):
     views: tuple[str, ...] = ("frame",)
     weights: str = ""
     dataset: str = ""
+    dataset_version: int | None = None
     fingerprint: str = ""
     created: str = ""
     epoch: int = 0

@@ -69,7 +69,8 @@ def index(given: argparse.Namespace) -> int:
     if given.json:
         print_json({
             "layout": found.layout, "actions": list(found.actions), "groups": list(found.groups),
-            "notes": list(found.notes), "fingerprint": found.fingerprint,
+            "notes": list(found.notes), "fingerprint": found.fingerprint, "version": found.version,
+            "excluded": [found.relative(clip) for clip in found.excluded], "ambiguous": sorted(found.ambiguous),
             "clips": json.loads(table.to_json(orient="records")),
             "skipped": [{"clip": clip, "reason": reason} for clip, reason in found.skipped],
         })  # fmt: skip
@@ -78,7 +79,11 @@ def index(given: argparse.Namespace) -> int:
         clips=("clip", "size"), groups=("group", "nunique"), seconds=("seconds", "sum")
     )
     print(counts.round(1).to_string())
-    print(f"{len(found.clips)} clips, {len(found.groups)} groups, read as {found.layout}")
+    edited = f", version {found.version} of its edits" if found.version else ""
+    print(f"{len(found.clips)} clips, {len(found.groups)} groups, read as {found.layout}{edited}")
+    for names, what in ((found.excluded, "excluded"), (found.ambiguous, "marked as ambiguous")):
+        if names:
+            print(f"{len(names)} clips are {what}")
     for line in (*found.notes, *(f"skipped {clip}: {reason}" for clip, reason in found.skipped)):
         print(line)
     return 0

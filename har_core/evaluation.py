@@ -133,18 +133,23 @@ def remarks(source: Dataset, card: Card, split: SplitName) -> tuple[str, ...]:
     gone = names - {os.path.normpath(os.path.relpath(c.path, source.root)) for c in source.clips}
     some_gone = 0 < len(gone) < len(names)
     missing = f" {len(gone)} of the {len(names)} {split} clips are not in it." if some_gone else ""
+    learned = card.dataset_version
+    edited = ""
+    if learned is not None and learned != source.version and source.root.name == card.dataset:
+        edited = f" It learned from version {learned} of the data set's labels, these are of version {source.version}."
     return (
-        f"These are not exactly the clips that the model was trained and validated with.{missing} Whether clips of one "
-        "group lie on both sides is not known.",
+        f"These are not exactly the clips that the model was trained and validated with.{missing}{edited} Whether "
+        "clips of one group lie on both sides is not known.",
     )
 
 
 def select(source: Dataset, card: Card, split: SplitName) -> tuple[Clip, ...]:
-    """The clips of a split as the model's own training drew it.
+    """The clips of a split as the model's own training drew it, without those marked as ambiguous.
 
     Raises:
         DatasetError: the split is empty, or the model was trained on other clips.
     """
+    source = source.clear()
     if split == "all":
         return source.clips
     names = {os.path.normpath(str(name)) for name in card.split.get(split, [])}

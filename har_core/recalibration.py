@@ -142,7 +142,7 @@ def _chosen(source: Dataset, card: Card) -> tuple[list[Clip], str, list[str]]:
         clips, on = select(source, card, "validation"), "validation clips"
         notes = list(remarks(source, card, "validation"))
     except DatasetError:
-        clips, on = source.clips, f"clips of {source.root.name}"
+        clips, on = source.clear().clips, f"clips of {source.root.name}"
         notes = [
             f"None of the clips that validated the model lie in {source.root.name}, so all of its clips are used. "
             "Where some of them trained the model, it will be surer than it should."

@@ -156,7 +156,8 @@ def test_index(run: Run, document: Callable[..., Any], tiny: Path, tmp_path: Pat
     root = shutil.copytree(tiny, tmp_path / "clips")
     (root / "rise" / "broken_g01_.mp4").write_text("no film")
     found = document("index", "--data", root)
-    assert set(found) == {"layout", "actions", "groups", "notes", "fingerprint", "clips", "skipped"}
+    assert set(found) == {"layout", "actions", "groups", "notes", "fingerprint", "version", "excluded", "ambiguous",
+                          "clips", "skipped"}  # fmt: skip
     assert found["actions"] == ["blink", "rise", "slide"] and found["groups"] == ["g01", "g02", "g03", "g04"]
     assert len(found["clips"]) == 12 and found["clips"][0]["seconds"] == pytest.approx(1.0)
     assert found["skipped"][0]["clip"] == "rise/broken_g01_.mp4"

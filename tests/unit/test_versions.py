@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from har_core import __main__ as command_line
 from har_core import dataset, runs
 from har_core.config import TrainConfig
 from har_core.dataset import groups, history, versions
@@ -354,3 +355,50 @@ def test_no_group_straddles_a_split_after_any_edits(mixed: Path, todo: list[obje
             continue
         held = [{c.group for c in split.named(part)} for part in ("train", "validation", "test")]
         assert not held[0] & held[1] and not held[0] & held[2] and not held[1] & held[2]
+
+
+def test_the_command_line_edits_lists_and_goes_back(
+    tiny: Path, own_workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(*arguments: object, code: int = 0) -> str:
+        assert command_line.main(["dataset", *map(str, arguments)]) == code
+        said = capsys.readouterr()
+        return said.err if code else said.out
+
+    dataset.link(own_workspace, "mine", tiny)
+    told = json.loads(command("edit", "mine", A, tiny / B, "--action", "wave", "--ambiguous", "--json"))
+    assert told == {"version": 1, "what": "Edited 2 clips: action wave, ambiguous", "clips": [A, B]}
+    monkeypatch.chdir(tiny.parent)
+    text = command("edit", tiny, f"{tiny.name}/{A}", "--split", "test", "--clear")
+    assert f"{A}\tpart\tas the folder says -> test" in text and "slide/v_slide_g01_c01.mp4\tpart" in text
+    assert text.endswith("version 2\n")
+    assert command("edit", tiny, A, "--split", "test") == "nothing changed: version 2\n"
+    assert "action\trise -> up" in command("rename", tiny, "rise", "up")
+    listed = json.loads(command("versions", tiny, "--json"))
+    assert [row["version"] for row in listed] == [3, 2, 1, 0] and len(listed[1]["clips"]) == 3
+    assert command("versions", "mine").startswith("3\t20")
+    command("edit", tiny, A, "--exclude")
+    assert [dataset.read(tiny).relative(c) for c in dataset.read(tiny).excluded] == [A]
+    command("edit", tiny, A, "--include", "--action", "", "--split", "as-dealt", "--group", "")
+    assert clip(dataset.read(tiny), A) == ("blink", "g01", "")
+    assert command("restore", tiny, 0).endswith("version 6\n") and versions.current(tiny).edits == {}
+    for wrong in (["edit", tiny, "no.mp4", "--exclude"], ["edit", tiny, A], ["restore", tiny, 9], ["versions", "no"]):
+        assert command(*wrong, code=1).startswith("har_core: ")
+
+
+def test_an_evaluation_says_that_labels_were_edited_since(tiny: Path, tiny_model: Path) -> None:
+    from dataclasses import replace
+
+    from har_core import checkpoint, evaluation
+
+    source = dataset.read(tiny)
+    card = replace(
+        checkpoint.read_card(tiny_model), fingerprint=source.fingerprint, dataset=tiny.name, dataset_version=0
+    )
+    assert checkpoint.Card.from_json(card.to_json()).dataset_version == 0
+    assert checkpoint.read_card(tiny_model).dataset_version is None  # cards of before still load
+    assert evaluation.remarks(source, card, "validation") == ()
+    versions.change(tiny, "x", {A: {"action": "rise"}, B: {"ambiguous": True}})
+    source = dataset.read(tiny)
+    assert "learned from version 0" in evaluation.remarks(source, card, "validation")[0]
+    assert B not in {source.relative(c) for c in evaluation.select(source, card, "all")}
