@@ -318,6 +318,7 @@ class Trainer:
             views=("frame", "person") if self.config.view == "both" else (self.config.view,),
             weights=self.weights,
             dataset=root.name,
+            dataset_version=self.source.version,
             fingerprint=self.source.fingerprint,
             created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             epoch=self.progress.best_epoch,
