@@ -3,6 +3,7 @@
 A name that a browser sends is not to be trusted: it may hold paths, control characters or be too long.
 """
 
+import contextlib
 import errno
 import filecmp
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -26,6 +28,7 @@ _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u20
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What file systems say that know no hard links, such as those of memory cards."""
+_SCRATCH, _LEFT_SECONDS = ".upload-", 86_400
 _placing = threading.Lock()
 """Two browser sessions may upload the same name at once; the second must see the first's file."""
 
@@ -87,8 +90,9 @@ def add_clip(workspace: Path, dataset: str, action: str, file_name: str, content
     _refuse(root, folder)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        # Hidden and beside the data sets: no reader sees half a clip, and moving it is one step.
-        with tempfile.TemporaryDirectory(prefix=".upload-", dir=root.parent) as scratch:
+        _tidy(root.parent)
+        # Hidden and beside the data sets: no reader sees half a clip, and putting it into place is one step.
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=root.parent) as scratch:
             stored = Path(scratch, name)
             if content.seekable():
                 content.seek(0)  # a page may have shown the upload before
@@ -136,6 +140,14 @@ def _file_name(sent: str) -> str:
     if not is_video(stem + suffix):
         raise DatasetError(f"A clip must be a video file such as .mp4, .mov, .avi or .webm, but got {name[:100]!r}.")
     return stem + suffix.lower()
+
+
+def _tidy(home: Path) -> None:
+    """Remove what uploads that were killed have left: none takes a day."""
+    for scratch in home.glob(f"{_SCRATCH}????????"):
+        with contextlib.suppress(OSError):  # it is no reason not to store a clip
+            if not scratch.is_symlink() and scratch.stat().st_mtime < time.time() - _LEFT_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _with_group(name: str, group: str) -> str:
