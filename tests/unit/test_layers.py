@@ -11,10 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ORDER = [
-    "errors", "values", "config", "sampling", "events", "downloads", "weights",
+    "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights",
     "video", "images", "drawing", "dataset", "example", "runs", "plots",
     "detection", "tracking", "people", "facts", "catalogue",
-    "augment", "network", "batches", "calibration", "checkpoint", "preparation", "training", "engine",
+    "augment", "network", "batches", "calibration", "checkpoint", "preparation", "glimpses", "training", "engine",
     "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration", "embeddings", "atlas", "doctor",
     "terminal", "commands", "dataset_commands", "__main__", "ui",
 ]  # fmt: skip
@@ -29,10 +29,13 @@ DOORS = {
     "cv2": "images drawing augment example",
     "PIL": "drawing",
     "av": "video ui",
+    "psutil": "machine",
     "openvino": "engine detection",
     "ultralytics": "detection tracking",
     "pandas": "dataset catalogue evaluation ui",
-    "sklearn": "evaluation doctor",
+    "sklearn": "evaluation doctor atlas",
+    "cleanlab": "atlas",
+    "threadpoolctl": "atlas",
     "scipy": "evaluation doctor",
     "plotly": "plots ui",
     "tqdm": "terminal",
