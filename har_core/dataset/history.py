@@ -5,6 +5,7 @@ again, so that a run can say which one it was trained on, and going back is only
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -35,13 +36,18 @@ def folder(root: Path) -> Path:
 
 def stamp(root: Path) -> str:
     """Changes when a version is added."""
-    return ",".join(map(str, _numbers(folder(root))))
+    try:
+        return ",".join(map(str, _numbers(folder(root))))
+    except OSError:
+        return "unreadable"
 
 
 def versions(root: Path) -> list[Version]:
     """The versions that are there and whole, oldest first; empty where nothing was edited."""
-    home = folder(root)
-    return [found for number in _numbers(home) if isinstance(found := _load(home, number), Version)]
+    home, found = folder(root), list[Version]()
+    with contextlib.suppress(OSError):  # what came before is listed all the same
+        found.extend(kept for number in _numbers(home) if isinstance(kept := _load(home, number), Version))
+    return found
 
 
 def current(root: Path) -> Version:
@@ -51,7 +57,16 @@ def current(root: Path) -> Version:
 
 def newest(root: Path) -> tuple[Version, tuple[str, ...]]:
     """The newest version that is whole, and what to say of newer files that are not, or are no versions at all."""
-    home, notes = folder(root), []
+    home = folder(root)
+    try:
+        return _newest(home)
+    except OSError as error:
+        return Version(), (f"The edits in {home} cannot be read: {error.strerror}. All is as the folder says.",)
+
+
+def _newest(home: Path) -> tuple[Version, tuple[str, ...]]:
+    """The same. OSError where a file may be whole but cannot be read now: nothing may be built on what came before."""
+    notes = []
     if strange := [name for name in _names(home) if not name.startswith(".") and not _number(name)]:
         notes.append(f"{len(strange)} files among the versions are none and count for nothing: {some(strange)}.")
     for number in reversed(_numbers(home)):
@@ -70,10 +85,16 @@ def version(root: Path, number: int) -> Version:
     """
     if number == 0:
         return Version()
-    found = _load(folder(root), number)
+    try:
+        found = _load(folder(root), number)
+    except OSError as error:
+        found = f"{error.strerror}"
     if isinstance(found, Version):
         return found
-    raise DatasetError(f"{Path(root).name} must have a version {number}, but it cannot be read: {found}.")
+    raise DatasetError(
+        f"{Path(root).name} must have a version {number} of its edits, but it cannot be read: {found}. Edits are kept "
+        "by the place of the folder; if that was moved, move it back, or start anew."
+    )
 
 
 def append(root: Path, make: Callable[[Version], Version]) -> Version:
@@ -91,9 +112,9 @@ def append(root: Path, make: Callable[[Version], Version]) -> Version:
         _make_folder(home)
         while True:
             numbers = _numbers(home)
-            newest_one = newest(root)[0]
-            made = make(newest_one)
-            if made is newest_one:
+            before = _newest(home)[0]
+            made = make(before)
+            if made is before:
                 return made
             # Numbers of damaged files are taken too: nothing is written over.
             number = max(numbers, default=0) + 1
@@ -108,7 +129,7 @@ def append(root: Path, make: Callable[[Version], Version]) -> Version:
 def _names(home: Path) -> list[str]:
     try:
         return sorted(os.listdir(home))  # noqa: PTH208  # names are all that is wanted
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -128,9 +149,20 @@ def _numbers(home: Path) -> list[int]:
 
 
 def _load(home: Path, number: int) -> Version | str:
-    """The version, or why it is none."""
+    """The version, or why it is none. OSError where that cannot be told."""
+    path = home / _name(number)
     try:
-        content = json.loads((home / _name(number)).read_text("utf-8"))
+        status = path.stat()
+        return _parsed(path, number, status.st_size, status.st_mtime_ns)
+    except FileNotFoundError:
+        return "there is no such file"
+
+
+@functools.lru_cache(maxsize=8)  # the newest is asked for again and again, and 10,000 edits take a while to check
+def _parsed(path: Path, number: int, size: int, mtime_ns: int) -> Version | str:
+    """What a file holds, as long as its size and time are these."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
         if content["format"] != _FORMAT or content["number"] != number:
             return "it is of another format or number"
         edits = {_plain(relative): Edit(**given) for relative, given in content["edits"].items()}
@@ -141,10 +173,6 @@ def _load(home: Path, number: int) -> Version | str:
         if type(parent) is not int or not 0 <= parent < number or not math.isfinite(at):
             return "its numbers are none"
         return Version(number, parent, at, content["what"], edits, content["actions"])
-    except FileNotFoundError:
-        return "there is no such file"
-    except OSError as error:
-        return f"{error.strerror}"
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, DatasetError):
         return "it is cut off, or something else"
 

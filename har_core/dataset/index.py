@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
@@ -184,9 +184,8 @@ def read_edited(root: Path, edited: Version, *, progress: Callable[[int, int], N
     known, failed = _look(root, entries, progress or (lambda done, total: None))
     left_out = {relative for relative, edit in edited.edits.items() if edit.excluded}
     # Excluded clips are looked at like all others: those that look like them still belong together.
-    grouped, notes = _grouped(
-        [e for e in entries if e.relative in known], [known[e.relative] for e in entries if e.relative in known]
-    )
+    readable = [entry for entry in entries if entry.relative in known]
+    grouped, notes = _grouped(readable, [known[entry.relative] for entry in readable], left_out)
     grouped, torn = kept_together(grouped, official, edited)
     shown = [entry for entry in grouped if entry.relative not in left_out]
     skipped = [(relative, reason) for relative, reason in failed if relative not in left_out]
@@ -220,7 +219,9 @@ def _nothing_left(root: Path, skipped: Sequence[tuple[str, str]]) -> DatasetErro
     )
 
 
-def _grouped(entries: Sequence[Entry], known: Sequence[_Known]) -> tuple[list[Entry], tuple[str, ...]]:
+def _grouped(
+    entries: Sequence[Entry], known: Sequence[_Known], left_out: Collection[str]
+) -> tuple[list[Entry], tuple[str, ...]]:
     """The entries with a group each, and what to say of it. Known groups are not compared with one another."""
     alone = [i for i, entry in enumerate(entries) if not entry.group]
     if not alone:
@@ -244,7 +245,8 @@ def _grouped(entries: Sequence[Entry], known: Sequence[_Known]) -> tuple[list[En
     if sets:
         shared = "1 group" if len(sets) == 1 else f"{len(sets)} groups"
         notes.append(f"{sum(map(len, sets))} clips are near-duplicates of one another and share {shared}.")
-    mixed = [relative for members in sets for relative in _mixed([entries[alone[member]] for member in members])]
+    shown = [[entries[alone[m]] for m in members if entries[alone[m]].relative not in left_out] for members in sets]
+    mixed = [relative for alike in shown for relative in _mixed(alike)]
     if mixed:
         notes.append(f"Clips of different actions look alike; check that their labels are right: {some(mixed)}.")
     return found, tuple(notes)

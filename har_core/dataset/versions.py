@@ -4,6 +4,8 @@ The original files are never touched. No edit tears a group: to choose the part 
 what the data set itself puts into its test or validation part stays there.
 """
 
+import csv
+import io
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,8 +19,8 @@ from har_core.errors import DatasetError
 from har_core.values import Clip
 
 __all__ = [
-    "Changes", "Difference", "Edit", "Version", "change", "compare", "current", "rename_action", "restore", "stamp",
-    "undo", "undoable", "version", "versions",
+    "Changes", "Difference", "Edit", "Version", "as_csv", "change", "compare", "current", "rename_action", "restore",
+    "stamp", "undo", "undoable", "version", "versions",
 ]  # fmt: skip
 
 _LONGEST = 80
@@ -163,6 +165,20 @@ def compare(before: Version, after: Version) -> list[Difference]:
                 yes = ("no", "yes")
                 found.append(Difference(relative, field, yes[getattr(one, field)], yes[getattr(two, field)]))
     return found
+
+
+def as_csv(source: Dataset) -> str:
+    """The data set as a `clips.csv`, which says the same of the folder to every program: the edits, written down.
+
+    Clips that are excluded or ambiguous are left out. A group is left empty where it is a clip's own.
+    """
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("path", "action", "group", "split"))
+    for clip in source.clear().clips:
+        relative = source.relative(clip)
+        lines.writerow((relative, clip.action, "" if clip.group == relative else clip.group, clip.split))
+    return text.getvalue()
 
 
 def _said(value: str | None) -> str:

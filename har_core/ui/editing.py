@@ -13,6 +13,7 @@ from har_core.dataset.versions import Changes
 from har_core.errors import HarError
 from har_core.ui.frame import plain
 from har_core.ui.past import show
+from har_core.ui.shelf import shelf
 from har_core.values import Clip
 
 __all__ = ["edit_bar", "show", "undo_button"]
@@ -59,7 +60,9 @@ def edit_bar(source: Dataset, clips: Sequence[Clip]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="edit bar"):
         st.markdown(f"**{_count(len(names))}**", width="content")
         _choose_name(source, names, "action", _shared([c.action for c in clips]), _actions(source), turn)
-        _choose_name(source, names, "group", _shared(_groups_of(source, clips)), _groups(source), turn)
+        known = frozenset(groups := _groups(source))
+        shared = _shared([clip.group if clip.group in known else "guessed" for clip in clips])
+        _choose_name(source, names, "group", shared, groups[:_MOST_GROUPS], turn)
         key = f"edit part {turn}"
         st.selectbox(
             "Part", list(_PARTS), None, format_func=_PARTS.__getitem__, key=key, width=180,
@@ -172,13 +175,11 @@ def _actions(source: Dataset) -> list[str]:
     return sorted({*source.actions, *(clip.action for clip in source.excluded)})
 
 
-def _groups_of(source: Dataset, clips: Sequence[Clip]) -> list[str]:
-    """Their groups; a guessed one bears the path of a clip, which says nothing."""
-    guessed = {source.relative(clip) for clip in (*source.clips, *source.excluded)}
-    return ["guessed" if clip.group in guessed else clip.group for clip in clips]
+def _groups(source: Dataset) -> tuple[str, ...]:
+    """The groups that somebody named; a guessed one bears the path of a clip, which says nothing."""
 
+    def named() -> tuple[tuple[str, ...], Dataset]:
+        paths = {source.relative(clip) for clip in (*source.clips, *source.excluded)}
+        return tuple(group for group in source.groups if group not in paths), source
 
-def _groups(source: Dataset) -> list[str]:
-    """The groups that somebody named."""
-    guessed = {source.relative(clip) for clip in (*source.clips, *source.excluded)}
-    return [group for group in source.groups if group not in guessed][:_MOST_GROUPS]
+    return shelf("named groups", 4).get(id(source), named)[0]  # kept with it, so that the id stays its own

@@ -44,11 +44,20 @@ def show(source: Dataset) -> None:
             _nothing_yet()
         else:
             _history(source, steps)
+        _download(source)
     with right:
         _rename(source)
         unclear = [clip for clip in source.clips if source.relative(clip) in source.ambiguous]
         _taken_out(source, source.excluded, "excluded", "Out of the data set; the files are where they were.")
         _taken_out(source, unclear, "ambiguous", "In sight, but nothing is trained or judged on them.")
+
+
+def _download(source: Dataset) -> None:
+    st.download_button(
+        "Download as clips.csv", lambda: versions.as_csv(source).encode(), "clips.csv", "text/csv",
+        icon=":material/download:", on_click="ignore", key="as clips.csv",
+        help="Labels, groups and parts as they are now. In the data set's folder it says the same to whoever gets it.",
+    )  # fmt: skip
 
 
 def _nothing_yet() -> None:
@@ -104,7 +113,7 @@ def _history(source: Dataset, steps: Sequence[_Step]) -> None:
         column_config={
             "version": st.column_config.NumberColumn("Version", width=70),
             "what": st.column_config.TextColumn("What"),
-            "clips": st.column_config.TextColumn("Clips", width=60, alignment="right", help="How many clips it touched."),
+            "clips": st.column_config.TextColumn("Clips", width=60, alignment="right", help="So many were touched."),
             "when": st.column_config.TextColumn("When", width=130),
             "runs": st.column_config.ListColumn("Runs", width=90, help="Runs that were trained on it."),
         },

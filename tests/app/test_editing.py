@@ -92,6 +92,7 @@ def test_the_versions_view_without_an_edit_says_what_it_is_for(root: Path, open_
     app = open_page("dataset", dataset_view="Versions")
     assert not app.exception and "Nothing was edited yet" in words(app)
     assert "Your files stay" in words(app)
+    assert [b.label for b in app.get("download_button")] == ["Download as clips.csv"]
 
 
 def test_the_versions_view_lists_compares_and_goes_back(workspace: Path, root: Path, open_page: Open) -> None:

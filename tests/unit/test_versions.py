@@ -402,3 +402,58 @@ def test_an_evaluation_says_that_labels_were_edited_since(tiny: Path, tiny_model
     source = dataset.read(tiny)
     assert "learned from version 0" in evaluation.remarks(source, card, "validation")[0]
     assert B not in {source.relative(c) for c in evaluation.select(source, card, "all")}
+
+
+def test_edits_can_be_written_down_as_a_list(mixed: Path, tmp_path: Path) -> None:
+    versions.change(mixed, "x", {
+        "rise/3.mp4": {"action": "wave, or not", "split": "test"}, "rise/4.mp4": {"excluded": True},
+        "slide/4.mp4": {"group": "anna"}, "blink/1.mp4": {"ambiguous": True},
+    })  # fmt: skip
+    edited = dataset.read(mixed).clear()
+    other = Path(shutil.copytree(mixed, tmp_path / "other"))
+    (other / "clips.csv").write_text(versions.as_csv(edited))
+    again = dataset.read(other)
+    said = [[(s.relative(c), c.action, c.group, c.split) for c in s.clips] for s in (edited, again)]
+    assert said[0] == said[1] and again.fingerprint == edited.fingerprint
+
+
+def test_excluding_one_of_two_labels_settles_the_doubt(mixed: Path) -> None:
+    versions.change(mixed, "x", {"blink/copy.mp4": {"action": "rise"}})
+    assert any("look alike" in note for note in dataset.read(mixed).notes)
+    versions.change(mixed, "y", {"blink/copy.mp4": {"excluded": True}})
+    assert not any("look alike" in note for note in dataset.read(mixed).notes)
+
+
+def test_nothing_is_built_on_older_edits_while_the_newest_cannot_be_read(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions.change(tiny, "one", {A: {"action": "rise"}})
+    versions.change(tiny, "two", {B: {"action": "slide"}})
+    history._parsed.cache_clear()
+    read = Path.read_text
+
+    def fails(path: Path, *given: str) -> str:
+        if path.name == "0002.json":
+            raise OSError(5, "Input/output error")
+        return read(path, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", fails)
+        assert any("Input/output error. All is as the folder says" in note for note in dataset.read(tiny).notes)
+        with pytest.raises(DatasetError, match="Input/output error"):
+            versions.change(tiny, "three", {A: {"excluded": True}})
+        with pytest.raises(DatasetError, match="Input/output error"):
+            dataset.read(tiny, version=2)
+    made = versions.change(tiny, "three", {A: {"excluded": True}})
+    assert made.number == 3 and made.edits[B].action == "slide"
+
+
+def test_a_full_or_closed_disk_is_said_in_a_sentence(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(history.os, "fsync", full)
+        with pytest.raises(DatasetError, match=r"No space left on device\. Nothing changed"):
+            versions.change(tiny, "x", {A: {"action": "rise"}})
+    assert list(history.folder(tiny).iterdir()) == [] and dataset.read(tiny).version == 0
