@@ -34,20 +34,22 @@ def choose_doubter(source: Dataset) -> None:
         st.markdown("A model looks at every clip; those whose label it contradicts most surely then come first.")
         name = st.selectbox("Model", list(able), key=f"doubter of {source.root.name}", persist_state="session")
         st.caption("Clips that trained the model rarely look wrong to it: it has learned their labels.")
-        if st.button("Score the clips", icon=":material/play_arrow:", type="primary"):
-            model = able[name]
-            ready = predictor(model)  # here, for it says that it is loading
-            key = evaluation_key(model, source, "all")
-            jobs().start(("doubts", key), _work(ready, source))
-            st.session_state[_ASKED] = (source.root, key)
-            st.rerun()
+        asked = st.button("Score the clips", icon=":material/play_arrow:", type="primary")
+        if asked:
+            with reporting():
+                ready = predictor(able[name])  # here, for it says that it is loading
+                key = evaluation_key(able[name], source, "all")
+                jobs().start(("doubts", key), _work(ready, source))
+                st.session_state[_ASKED] = (source.root, key)
+                st.rerun()
 
 
 def _work(ready: Predictor, source: Dataset) -> Work[Evaluation]:
     def work(report: Report, cancelled: Cancelled) -> Evaluation:
         from har_core import evaluation
 
-        return evaluation.evaluate(ready, source, source.clips, progress=report)
+        notes = evaluation.remarks(source, ready.card, "all")
+        return evaluation.evaluate(ready, source, source.clips, notes=notes, progress=report)
 
     return work
 

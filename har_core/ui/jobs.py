@@ -67,8 +67,9 @@ class Job(Generic[T]):
         return self._error is not None
 
     def cancel(self) -> None:
-        """Ask it to end; it does when it next reports."""
-        self._cancel.set()
+        """Ask it to end; it does when it next reports. What is over stays as it is."""
+        if self.running:
+            self._cancel.set()
 
     def wait(self, seconds: float) -> bool:
         """Wait until it is over, at most so long; whether it is."""

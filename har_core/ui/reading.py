@@ -77,7 +77,7 @@ def bar(job: Job[Any], text: str) -> None:
     left.progress(share, f"{text}: {job.done:,} of {job.total:,}" if job.total else text)
     if right.button("Stop", icon=":material/stop:", key=f"stop {text}", width="stretch"):
         job.cancel()
-        job.wait(30)
+        job.wait(2)
         st.rerun()
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from fakes import Open, button, words
 
-from har_core import dataset
-from har_core.ui import gallery, loaders, reading
+from har_core import dataset, weights
+from har_core.ui import gallery, loaders, reading, watching
 from har_core.ui.grid import Card, Picked
 from har_core.ui.jobs import jobs
 from har_core.ui.picking import Asked
@@ -253,3 +253,19 @@ def test_the_chosen_data_set_is_kept_on_the_next_page(workspace: Path, clips: Pa
     app.query_params.clear()  # as the bar at the top does
     app = app.switch_page("pages/train.py").run()
     assert app.selectbox(key="data").value == "two"
+
+
+def test_people_are_counted_when_asked_for(
+    workspace: Path, clips: Path, open_page: Open, hand: Hand, bright: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset.link(workspace, "tiny", clips)
+    monkeypatch.setattr(weights, "find_detector", lambda choice: workspace)
+    monkeypatch.setattr(watching, "detector_or_none", lambda: bright)
+    app = open_page("dataset")
+    app = app.segmented_control(key="dataset_view").set_value("Charts").run()
+    app = button(app, "Count the people in each clip")
+    (job,) = (job for key, job in jobs()._jobs.items() if isinstance(key, tuple) and key[0] == "people")
+    assert job.wait(120) and not job.failed
+    app.run()
+    assert not app.exception and "**People**" in words(app)
+    assert "Count the people in each clip" not in {b.label for b in app.button}

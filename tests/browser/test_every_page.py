@@ -20,15 +20,22 @@ def home(viewer: Viewer) -> None:
 
 
 def clips(viewer: Viewer) -> None:
-    viewer.open("dataset")
-    viewer.page.get_by_text("See what augmentation does to this clip").click()
+    viewer.open("dataset?data=example")
+    viewer.page.locator(".card").first.click()
+    viewer.page.get_by_text("What augmentation makes of it").click()
     expect(viewer.page.get_by_text("First row: the clip as it is.")).to_be_visible()
     viewer.plays()
 
 
+def charts(viewer: Viewer) -> None:
+    viewer.open("dataset?data=example")
+    viewer.page.get_by_role("radio", name="Charts", exact=True).click()
+    expect(viewer.page.get_by_text("Brightness", exact=True)).to_be_visible()
+
+
 def adding(viewer: Viewer) -> None:
     viewer.open("dataset")
-    viewer.page.get_by_text("Add a data set or clips").click()
+    viewer.page.get_by_role("radio", name="Add clips", exact=True).click()
     viewer.page.get_by_role("tab", name="Link a folder").click()
     expect(viewer.page.get_by_text("A folder is read as it is")).to_be_visible()
 
@@ -70,7 +77,7 @@ def before_live(viewer: Viewer) -> None:
 
 
 @pytest.mark.parametrize(
-    "look_at", [home, clips, adding, run, settings, scores, answer, before_live], ids=lambda f: f.__name__
+    "look_at", [home, clips, charts, adding, run, settings, scores, answer, before_live], ids=lambda f: f.__name__
 )
 def test_a_page_fits_a_phone_and_keeps_to_itself(
     look_at: Callable[[Viewer], None], server: Server, visit: Visit

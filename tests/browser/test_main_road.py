@@ -24,11 +24,15 @@ def make_the_example(viewer: Viewer) -> None:
     expect(viewer.page.get_by_text(re.compile(r"Rendering clips: \d+ of 40"))).to_be_visible()
     expect(viewer.page.locator("h1")).to_have_text("Dataset", timeout=300_000)
     viewer.settled()
-    assert (viewer.metric("Clips"), viewer.metric("Actions"), viewer.metric("Groups")) == ("40", "5", "8")
+    expect(viewer.page.get_by_text("40 clips · 5 actions · 8 groups")).to_be_visible()
+    cards = viewer.page.locator(".card")
+    expect(cards).to_have_count(40)
+    cards.first.click()
+    viewer.plays()
+    viewer.page.get_by_role("radio", name="Charts", exact=True).click()
     bars = viewer.page.locator(".stPlotlyChart").first.locator(".ytick text")
     expect(bars).to_have_count(5)
     assert set(bars.all_text_contents()) == ACTIONS
-    viewer.plays()
 
 
 def train(viewer: Viewer) -> None:
