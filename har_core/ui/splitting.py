@@ -28,6 +28,7 @@ def preview(source: Dataset) -> tuple[Split, str]:
 
 
 def _split(source: Dataset, validation: float, test: float, seed: int) -> tuple[Split, str]:
+    source = source.clear()  # as training does
     try:
         return dataset.split(source.clips, validation_fraction=validation, test_fraction=test, seed=seed), ""
     except HarError as error:  # a set that is still growing: its clips can be looked at all the same
