@@ -174,6 +174,19 @@ class TrainClips:
         rgb = self.augment(frames[self.window(index, at, seed=seed)], seed=seed)
         return Sample(rgb.transpose(0, 3, 1, 2), self.labels[index])
 
+    def glimpse(self, index: int, most: int, *, window: int, look: int | None) -> Rgb:
+        """At most `most` frames of the window that the seed `window` draws, uint8 `(N, S, S, 3)`, for a picture.
+
+        They are varied as the seed `look` draws it, None for not at all. Noise is the only thing in which they may
+        differ from what `sample` or `varied` gave.
+        """
+        at, frames = self.stored(index)
+        drawn = self.window(index, at, seed=window)
+        chosen = frames[drawn[np.unique(np.linspace(0, len(drawn) - 1, most).astype(int))]]
+        if look is None:
+            return np.stack([fit(frame, self.spec.size) for frame in chosen])
+        return self.augment(np.asarray(chosen), seed=look)
+
     def varied(self, index: int, *, seed: int | None) -> tuple[Seconds, Rgb]:
         """The whole grid of a clip, uint8 `(N, 3, S, S)`, under one draw of the augmentation or, None, as it is."""
         at, frames = self.stored(index)

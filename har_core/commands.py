@@ -122,8 +122,10 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
         try:
             with contextlib.suppress(OSError):
                 os.nice(5)  # a live page beside it comes first
-            from har_core.training import discard_state, train
+            from har_core.training import discard_state, train, unsaid
 
+            if (kept := unsaid(run.folder, max((e.epoch for e in run.epochs()), default=0))) is not None:
+                tell(kept)
             ended: Event | None = None
             for ended in train(config, run.folder, stopped=stopped):
                 tell(ended)

@@ -43,17 +43,23 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One optimiser step: `step` of `steps` in `epoch` (both count from 1)."""
+    """One optimiser step: `step` of `steps` in `epoch` (both count from 1); the rate is that of this epoch so far."""
 
     epoch: int
     step: int
     steps: int
     loss: float
+    clips_per_second: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded:
-    """One epoch, trained and validated. Accuracies in [0, 1]; learning rates as used in it."""
+    """One epoch, trained and validated. Accuracies in [0, 1]; learning rates as used in it.
+
+    `confusion` holds (true, predicted, clips) of the validation clips, indices into the classes, where there are any
+    clips: 101 classes with few clips make a short line. `memory_bytes` is what the trainer held in memory, 0 for
+    unknown.
+    """
 
     epoch: int
     train_loss: float
@@ -65,6 +71,8 @@ class EpochEnded:
     seconds: float
     frozen: bool
     best: bool
+    confusion: tuple[tuple[int, int, int], ...] = ()
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +112,33 @@ def decode(line: str) -> Event | None:
     try:
         values = json.loads(line)
         kind = _KINDS[values.pop("event")]
-        event: Event = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        event: Event = kind(**{name: _frozen(value) for name, value in values.items()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return event if _sound(event) else None
 
 
+def _frozen(value: object) -> object:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
 def _sound(event: Event) -> bool:
     """Whether each field is of its type: whoever draws it need not look again."""
-    for name, hint in typing.get_type_hints(type(event)).items():
-        value = getattr(event, name)
-        if typing.get_origin(hint) is Literal:
-            sound = value in typing.get_args(hint)
-        elif hint is float:
-            sound = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        else:
-            sound = type(value) is (typing.get_origin(hint) or hint)
-        if not sound:
-            return False
-    return True
+    hints = typing.get_type_hints(type(event))
+    return all(_is(getattr(event, name), hint) for name, hint in hints.items())
+
+
+def _is(value: object, hint: Any) -> bool:  # noqa: ANN401  # whatever a field may be
+    kind, inner = typing.get_origin(hint), typing.get_args(hint)
+    if kind is Literal:
+        return value in inner
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is not tuple or type(value) is not tuple:
+        return type(value) is (kind or hint)
+    if inner[-1] is not Ellipsis:
+        return len(value) == len(inner) and all(map(_is, value, inner))
+    return all(_is(item, inner[0]) for item in value)
 
 
 class Tail:

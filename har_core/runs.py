@@ -31,7 +31,7 @@ from har_core.events import Ended, EpochEnded, Event, Failed, Started, Tail
 
 Status = Literal["new", "running", "finished", "stopped", "failed", "crashed"]
 LOCK_VARIABLE = "HAR_RUN_LOCK"
-_OWN_FILES = {"config.json", "events.jsonl", "stderr.txt", "stop", "lock"}
+_OWN_FILES = {"config.json", "events.jsonl", "stderr.txt", "stop", "lock", "strip.jpg"}
 _children: list[subprocess.Popen[bytes]] = []  # polled, so that a trainer that ended does not stay a zombie
 
 

@@ -5,13 +5,15 @@ the config's seed and the number of the epoch, so that a resumed run goes on exa
 been cut off.
 """
 
+import json
 import math
 import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,15 +21,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from har_core import checkpoint
+from har_core import checkpoint, machine
+from har_core.augment import Augmenter
 from har_core.batches import Batch, collate, pack_embeddings, prefetch
-from har_core.calibration import calibrate
+from har_core.calibration import calibrate, tempered
 from har_core.config import TrainConfig
 from har_core.errors import DatasetError, TrainingError
-from har_core.events import Ended, EpochEnded, Event, Started, Stepped
-from har_core.network import EMBEDDING, GRID, ActionNetwork, load_initial
+from har_core.events import Ended, EpochEnded, Event, Started, Stepped, decode
+from har_core.glimpses import CLIPS, FRAMES, Caption, Glimpses
+from har_core.network import EMBEDDING, GRID, ActionNetwork, bf16_is_faster, load_initial
 from har_core.preparation import Material, Stopped, prepare
 from har_core.sampling import grid
+from har_core.values import Rgb
 
 ENCODE_AT_ONCE = 64
 RAMP_EPOCHS = 3
@@ -104,6 +109,13 @@ class Trainer:
             self._overflow = tempfile.TemporaryDirectory(dir=folder if folder.is_dir() else None, prefix=".looked-")
         self._validated: list[tuple[np.ndarray, int]] = []
         """Of each validation clip the logits of its windows `(W, C)` and its label, as they were last."""
+        self._said: list[int] = []
+        """What the network said of each clip of the last batch before it learned from it."""
+        # Its own augmenter: the prefetching thread draws from the other one at the same time.
+        self._glimpses, self._shown = (
+            Glimpses(folder),
+            replace(learn, augment=Augmenter(config.augment, learn.spec.size)),
+        )
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
             if kept["fingerprint"] != source.fingerprint:
                 # They would be split anew, so that what validated may train; and labels may mean other actions.
@@ -112,7 +124,7 @@ class Trainer:
             self.progress = Progress(**kept["progress"])
             self.bf16: bool = kept["bf16"]  # measured once: a resumed run goes on in the same arithmetic
         else:
-            self.bf16 = _bf16_is_faster(self.network, self.device, learn.spec.size, config.precision)
+            self.bf16 = bf16_is_faster(self.network, self.device, learn.spec.size, config.precision)
 
     def started(self) -> Started:
         """The event that opens the run's story."""
@@ -155,7 +167,8 @@ class Trainer:
                 if not math.isfinite(loss):
                     raise self._diverged(epoch)
                 losses, right, seen = losses + loss * len(batch.labels), right + correct, seen + len(batch.labels)
-                yield Stepped(epoch, step, len(batches), loss)
+                self._glimpses.show(epoch, partial(self._pictures, epoch, batches[step - 1]))
+                yield Stepped(epoch, step, len(batches), loss, round(seen / max(1e-6, time.monotonic() - begun), 2))
             self.optimiser.param_groups[0]["lr"] = rates[0]
             if (scores := self._validate(stopped)) is None:
                 yield Ended("stopped", state.best_epoch, max(0.0, state.best_accuracy))
@@ -173,13 +186,15 @@ class Trainer:
                 # What the held backbone can give is reached: patience begins anew with the backbone.
                 state.held_until, state.stale = epoch, 0
                 self.scheduler = self._fresh_scheduler()
-            self._keep()
-            yield EpochEnded(
+            ended = EpochEnded(
                 epoch=epoch, train_loss=losses / seen, train_accuracy=right / seen,
                 validation_loss=validation_loss, validation_accuracy=accuracy,
                 backbone_learning_rate=0.0 if self.network.frozen else rates[0], head_learning_rate=rates[1],
                 seconds=time.monotonic() - begun, frozen=self.network.frozen, best=best,
+                confusion=self._confusion(), memory_bytes=machine.own_memory(),
             )  # fmt: skip
+            self._keep(ended)
+            yield replace(ended, seconds=time.monotonic() - begun)
         early = state.epoch < self.config.epochs
         yield Ended("early stopping" if early else "epochs", state.best_epoch, state.best_accuracy)
 
@@ -267,7 +282,27 @@ class Trainer:
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimiser.step()
-        return float(loss.detach()), int((logits.detach().argmax(1) == batch.labels).sum())
+        said = logits.detach().argmax(1)
+        self._said = said.tolist()
+        return float(loss.detach()), int((said == batch.labels).sum())
+
+    def _pictures(self, epoch: int, indices: Sequence[int]) -> list[tuple[Caption, Rgb]]:
+        """Some clips of a batch as they are learnt from; drawn anew, for a held backbone keeps no pictures."""
+        rows, view = [], epoch % self._variations
+        for i, said in list(zip(indices, self._said, strict=False))[:CLIPS]:
+            window = self._seed(epoch, i)
+            look = window if not self.network.frozen else self._seed(view, i) if view else None
+            clip = self.learn.clips[i]
+            caption = Caption(os.path.relpath(clip.path, self.source.root), clip.action, self.source.actions[said])
+            rows.append((caption, self._shown.glimpse(i, FRAMES, window=window, look=look)))
+        return rows
+
+    def _confusion(self) -> tuple[tuple[int, int, int], ...]:
+        """(true, predicted, clips) as the validation clips were judged last."""
+        logits, labels = [each for each, _ in self._validated], [label for _, label in self._validated]
+        said = tempered(logits, 1.0).argmax(1).tolist() if logits else []
+        counts = Counter(zip(labels, said, strict=True))
+        return tuple((true, predicted, number) for (true, predicted), number in sorted(counts.items()))
 
     @torch.inference_mode()
     def _validate(self, stopped: Stopped) -> tuple[float, float] | None:
@@ -336,11 +371,11 @@ class Trainer:
             },
         )
 
-    def _keep(self) -> None:
+    def _keep(self, ended: EpochEnded) -> None:
         state = self.progress
         values = {name: getattr(state, name) for name in Progress.__slots__}
         rest = {"progress": values, "bf16": self.bf16, "scheduler": self.scheduler.state_dict()}
-        rest["fingerprint"] = self.source.fingerprint
+        rest |= {"fingerprint": self.source.fingerprint, "ended": asdict(ended)}
         checkpoint.save_state(self.folder / "last", self.network, self.optimiser, rest)
 
 
@@ -351,26 +386,14 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _bf16_is_faster(network: ActionNetwork, device: torch.device, size: int, precision: str) -> bool:
-    """Whether training steps are faster in bf16 on this machine; measured, for about a second."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "mps":
-        return False
-    rgb = torch.zeros(8, 3, size, size, dtype=torch.uint8, device=device)
-    network.eval()  # or the zeros would move a fresh backbone's batch-norm statistics
-    best = {False: math.inf, True: math.inf}
-    for round_ in range(6):  # the best of five: another process may be busy at the moment
-        for bf16 in best:
-            begun = time.perf_counter()
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                torch.autograd.backward(network.encode(rgb).float().sum())
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            if round_:  # the first round only warms up
-                best[bf16] = min(best[bf16], time.perf_counter() - begun)
-    network.zero_grad(set_to_none=True)
-    return best[True] < best[False]
+def unsaid(folder: Path, said: int) -> EpochEnded | None:
+    """The epoch that a run kept but was killed before it could say so; None where it `said` all that it kept."""
+    try:
+        kept = json.loads((checkpoint.present(folder / "last") / "state.json").read_text(encoding="utf-8"))["ended"]
+        event = decode(json.dumps({"event": "EpochEnded", **kept}))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # what is damaged, resuming says
+        return None
+    return event if isinstance(event, EpochEnded) and event.epoch > said else None
 
 
 def discard_state(folder: Path) -> None:

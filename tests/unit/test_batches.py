@@ -175,6 +175,18 @@ def test_a_training_sample_is_a_window_of_the_clip(clip: Path) -> None:
     assert begins == set(range(10))
 
 
+def test_a_glimpse_is_of_what_is_learnt(clip: Path) -> None:
+    clips = train_clips(clip)
+    for seed in range(5):
+        shown = clips.glimpse(0, 3, window=seed, look=None)
+        assert shown.shape == (3, SPEC.size, SPEC.size, 3)
+        learnt = clips.sample(0, seed=seed).rgb.transpose(0, 2, 3, 1)
+        assert np.array_equal(shown, learnt[[0, (len(learnt) - 1) // 2, len(learnt) - 1]])
+    assert len(clips.glimpse(0, 50, window=0, look=None)) == len(learnt), "no frame twice"
+    varied = train_clips(clip, AugmentConfig(1.0))
+    assert varied.glimpse(0, 6, window=1, look=2).shape == (4, SPEC.size, SPEC.size, 3)
+
+
 def test_a_seed_gives_one_sample(clip: Path) -> None:
     clips = train_clips(clip, AugmentConfig())
     assert np.array_equal(clips.sample(0, seed=3).rgb, clips.sample(0, seed=3).rgb)

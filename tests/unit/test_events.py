@@ -12,6 +12,7 @@ EVENTS: list[Event] = [
     Prepared(0, 12),
     Stepped(1, 2, 3, 0.7),
     EpochEnded(1, 0.7, 0.5, 0.6, 0.75, 0.0, 1e-3, 1.2, True, True),
+    EpochEnded(2, 0.7, 0.5, 0.6, 0.75, 0.0, 1e-3, 1.2, True, True, ((0, 0, 3), (1, 0, 1)), 2**30),
     Noticed("walk/“a”.mp4 is left out:\nit is\u2028broken\x85."),
     Ended("early stopping", 3, 0.8),
     Failed("no"),
@@ -31,10 +32,19 @@ def test_a_line_keeps_an_event(event: Event) -> None:
         "", "{", "[]", "3", "null", '"Ended"', "{}", '{"event": "Dreamed", "of": 3}', '{"event": ["Ended"]}',
         '{"event": "Prepared", "done": 1}', '{"event": "Prepared", "done": 1, "total": 2, "more": 3}',
         encode(EVENTS[0])[:50],
+        encode(EVENTS[4]).replace("[1, 0, 1]", "[1, 0]"), encode(EVENTS[4]).replace("[1, 0, 1]", '[1, 0, "x"]'),
+        encode(EVENTS[0]).replace('"run"', "3"),
     ],
 )  # fmt: skip
 def test_a_damaged_or_unknown_line_is_no_event(line: str) -> None:
     assert decode(line) is None
+
+
+def test_what_an_earlier_version_wrote_is_read() -> None:
+    line = json.loads(encode(EVENTS[3]))
+    del line["confusion"], line["memory_bytes"]
+    assert decode(json.dumps(line)) == EVENTS[3]
+    assert decode('{"event": "Stepped", "epoch": 1, "step": 2, "steps": 3, "loss": 0.7}') == EVENTS[2]
 
 
 def test_tail_gives_each_event_once(tmp_path: Path) -> None:
@@ -65,5 +75,5 @@ def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
 
 def test_damaged_lines_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_bytes(encode(EVENTS[1]).encode() + b'{"event": "Step\n\xff\xfe\n\n' + encode(EVENTS[5]).encode())
-    assert Tail(path).read() == [EVENTS[1], EVENTS[5]]
+    path.write_bytes(encode(EVENTS[1]).encode() + b'{"event": "Step\n\xff\xfe\n\n' + encode(EVENTS[6]).encode())
+    assert Tail(path).read() == [EVENTS[1], EVENTS[6]]

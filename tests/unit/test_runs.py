@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -376,3 +377,31 @@ def test_killed_resumed_stopped_and_finished(tiny: Path, tmp_path: Path, capsys:
     assert [event.epoch for event in events if isinstance(event, EpochEnded)] == list(range(1, 8))
     assert sum(isinstance(event, Started) for event in events) == 3
     assert (run.best / "card.json").is_file() and not (run.folder / "last").exists()
+
+
+def test_killed_at_random_moments(tiny: Path, tmp_path: Path) -> None:
+    """Whatever the events said was done is gone on from, and no epoch is missing in them."""
+    config = TrainConfig(
+        dataset=str(tiny), clip=ClipSpec(1.0, 8.0, 8, 32), network=NetworkConfig(weights="none", lstm_size=16),
+        epochs=9, batch_size=3, validation_groups=("g04",), precision="fp32", patience=99,
+    )  # fmt: skip
+    run, moments = runs.start(config, tmp_path / "runs", name="tiny"), random.Random(5)
+    for _ in range(3):
+        before = len(run.epochs())
+        wait_for(lambda before=before: len(run.epochs()) > before, run)  # type: ignore[misc]
+        time.sleep(moments.uniform(0, 0.5))  # no wait for a state: it is to be any state
+        os.killpg(int((run.folder / "lock").read_text()), signal.SIGKILL)
+        wait_for(lambda: not run.alive(), run)
+        said = [epoch.epoch for epoch in run.epochs()]
+        assert said == list(range(1, len(said) + 1))
+        if run.status() == "finished":
+            break
+        run.resume()
+        starts = sum(isinstance(event, Started) for event in run.events())
+        wait_for(lambda n=starts: sum(isinstance(e, Started) for e in run.events()) > n, run)  # type: ignore[misc]
+        events = run.events()
+        begun = [event.epoch for event in events if isinstance(event, Started)][-1]
+        assert begun in (len(said) + 1, len(said) + 2), "what was kept, said or not, is not learnt again"
+    wait_for(lambda: not run.alive(), run)
+    assert run.status() == "finished"
+    assert [event.epoch for event in run.events() if isinstance(event, EpochEnded)] == list(range(1, 10))

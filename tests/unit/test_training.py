@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from har_core import checkpoint, network, people, preparation, training
+from har_core import checkpoint, glimpses, network, people, preparation, training
 from har_core.batches import FrameStore
 from har_core.calibration import negative_log_likelihood
 from har_core.config import AugmentConfig, ClipSpec, NetworkConfig, TrainConfig
@@ -61,8 +61,8 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[tuple[float, f
 
 
 def epochs(events: Sequence[Event]) -> list[EpochEnded]:
-    """The epochs that ended; how long they took set aside."""
-    return [replace(event, seconds=0.0) for event in events if isinstance(event, EpochEnded)]
+    """The epochs that ended; how long they took and how much memory set aside."""
+    return [replace(event, seconds=0.0, memory_bytes=0) for event in events if isinstance(event, EpochEnded)]
 
 
 def prepared(config: TrainConfig, folder: Path) -> Trainer:
@@ -123,11 +123,22 @@ def test_epochs_say_how_it_went(whole: tuple[TrainConfig, Path, list[Event]]) ->
     for event in ended:
         assert math.isfinite(event.train_loss) and math.isfinite(event.validation_loss)
         assert 0 <= event.train_accuracy <= 1 and event.validation_accuracy in (0, 1 / 3, 2 / 3, 1)
+        assert sum(number for *_, number in event.confusion) == 3
+        right = sum(number for true, said, number in event.confusion if true == said)
+        assert right / 3 == event.validation_accuracy
     assert ended[-1].train_loss < ended[0].train_loss
     last = whole[2][-1]
     assert isinstance(last, Ended)
     best = [event for event in ended if event.best][-1]
     assert (last.best_epoch, last.best_accuracy) == (best.epoch, best.validation_accuracy)
+
+
+def test_a_run_shows_what_it_learns(whole: tuple[TrainConfig, Path, list[Event]]) -> None:
+    seen = glimpses.read(whole[1])
+    assert seen is not None and len(seen.captions) == 3
+    for caption in seen.captions:
+        assert (Path(whole[0].dataset) / caption.clip).is_file()
+        assert caption.action == Path(caption.clip).parent.name and caption.said in ACTIONS
 
 
 def test_the_best_epoch_is_kept_with_its_contract(whole: tuple[TrainConfig, Path, list[Event]]) -> None:
@@ -351,7 +362,7 @@ def test_patience_and_plateau_survive_breaks(
     while True:
         for event in train(config, tmp_path / "run"):
             if isinstance(event, EpochEnded):
-                pieces.append(replace(event, seconds=0.0))
+                pieces.append(replace(event, seconds=0.0, memory_bytes=0))
                 break
         else:
             break
@@ -424,11 +435,74 @@ def test_the_arithmetic_that_was_measured_is_kept(
     config: TrainConfig, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for faster in (True, False):
-        monkeypatch.setattr(training, "_bf16_is_faster", lambda *_, faster=faster: faster)
+        monkeypatch.setattr(training, "bf16_is_faster", lambda *_, faster=faster: faster)
         events = train(replace(config, precision="auto"), tmp_path / "run")
         started = next(event for event in events if isinstance(event, Started))
         assert started.precision == "bf16"
         next(event for event in events if isinstance(event, EpochEnded))
+
+
+class Killed(BaseException):
+    """Ends the process in the middle of a write, as far as the files can tell."""
+
+
+@pytest.fixture
+def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Ends it in the middle of the n-th write, renaming or removal that keeping a checkpoint takes."""
+    left = [10**9]
+
+    def cut_off(act: Callable[..., object], half: Callable[..., object]) -> Callable[..., object]:
+        def acting(*given: Any, **named: Any) -> object:
+            left[0] -= 1
+            if left[0] <= 0:
+                if left[0] == 0:
+                    half(*given)
+                raise Killed
+            return act(*given, **named)
+
+        return acting
+
+    def half_saved(tensors: dict[str, Tensor], path: Path) -> None:
+        path.write_bytes(b"half of it")
+
+    def half_removed(folder: Path, **_: object) -> None:
+        for file in sorted(folder.glob("*"))[:1]:
+            file.unlink()
+
+    monkeypatch.setattr(checkpoint, "save_file", cut_off(checkpoint.save_file, half_saved))
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", cut_off(shutil.rmtree, half_removed))
+    monkeypatch.setattr(Path, "rename", cut_off(Path.rename, lambda *_: None))
+    monkeypatch.setattr(Path, "write_text", cut_off(Path.write_text, lambda path, text: path.write_bytes(b"{")))
+    return lambda number: left.__setitem__(0, number)
+
+
+def test_killed_at_any_point_of_keeping_an_epoch(
+    config: TrainConfig, small: None, tmp_path: Path, killed_at: Callable[[int], None]
+) -> None:
+    """What was said to be done is gone on from, and the best model is always whole."""
+    config = replace(config, epochs=2, network=NetworkConfig(lstm_size=8))
+    whole = epochs(list(train(config, tmp_path / "whole")))
+    for number in range(1, 200):
+        run, said = tmp_path / f"run {number}", list[EpochEnded]()
+        killed_at(number)
+        try:
+            for event in train(config, run):
+                said += [event] if isinstance(event, EpochEnded) else []
+        except Killed:
+            killed_at(10**9)
+        else:
+            break
+        told = max((event.epoch for event in said), default=0)
+        if any(event.best for event in said):
+            assert checkpoint.load(run / "best")[1].epoch >= max(event.epoch for event in said if event.best)
+        late = training.unsaid(run, told)
+        rest = list(train(config, run))
+        begun = next(event for event in rest if isinstance(event, Started))
+        assert begun.epoch == (late.epoch if late else told) + 1, number
+        assert epochs([*said, *([late] if late else []), *rest]) == whole, number
+        assert same(tensors(run), tensors(tmp_path / "whole")), number
+        shutil.rmtree(run)
+    assert number > 20, "there were as many points"
 
 
 # --- what cannot be trained on ------------------------------------------------------------------------------

@@ -1,0 +1,36 @@
+"""What this computer has: memory, room on a disk, and since when it runs."""
+
+import shutil
+from pathlib import Path
+
+import psutil
+
+
+def own_memory() -> int:
+    """Bytes of memory that this process holds now."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def memory() -> int:
+    """Bytes of memory in this computer."""
+    return int(psutil.virtual_memory().total)
+
+
+def free_memory() -> int:
+    """Bytes of memory that a new process can have without anything being written out to disk."""
+    return int(psutil.virtual_memory().available)
+
+
+def booted_at() -> float:
+    """When this computer was started, in seconds since 1970."""
+    return float(psutil.boot_time())
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes of room on the disk of a folder, which may not be there yet; a large number where nobody can tell."""
+    for place in (folder, *folder.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return 2**62
