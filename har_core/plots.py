@@ -61,6 +61,25 @@ def histogram(values: Sequence[float], unit: str) -> go.Figure:
 def losses(epochs: Sequence[EpochEnded]) -> go.Figure:
     """The losses of training and validation over the epochs."""
     figure = _over_epochs(epochs, {"train": "train_loss", "validation": "validation_loss"}, "%{y:.3f}")
+def promises(accuracies: Mapping[str, tuple[float, float, float]]) -> go.Figure:
+    """Bars of accuracies by what promises them, each `(accuracy, low, high)` in [0, 1], with their intervals."""
+    names, values = list(accuracies), list(accuracies.values())
+    figure = _figure(height=40 + 44 * len(names))
+    figure.add_bar(
+        y=[f"{_escape(name)}  " for name in names], x=[value for value, _, _ in values], orientation="h",
+        marker_color=[_MUTED, _ACCENT][: len(names)], width=0.55,
+        error_x={"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": "#78716c",
+                 "array": [high - value for value, _, high in values],
+                 "arrayminus": [value - low for value, low, _ in values]},
+        customdata=[[f"{low:.0%} to {high:.0%}"] for _, low, high in values],
+        hovertemplate="%{y}<br>%{x:.0%}, %{customdata[0]}<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(showlegend=False, margin_t=6)
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, tickfont_size=14)
+    return figure
+
+
     figure.update_yaxes(rangemode="tozero")
     return figure
 
