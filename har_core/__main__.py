@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_core import commands, dataset_commands
+from har_core import commands, dataset_commands, doctor_commands
 from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import HarError
 
@@ -165,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     rename.add_argument("old", metavar="OLD")
     rename.add_argument("new", metavar="NEW")
     restore.add_argument("number", type=int, metavar="NUMBER")
-    for way in (fetch, bring, listing, edit, rename, restore):
+    doctor = ways.add_parser("doctor", help="tell what is wrong with a data set, and mend it")
+    doctor_commands.add_options(doctor)
+    for way in (fetch, bring, doctor, listing, edit, rename, restore):
         way.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
 
     weights = command("weights", commands.list_weights, "List the weights that can be used here, or fetch some.")

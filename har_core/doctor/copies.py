@@ -20,6 +20,8 @@ _PIECE = 1 << 16
 _PICTURE_WH = (240, 32)
 """Contact strips are compared at this size: five frames of 48 x 32."""
 _FIELD = 8
+_MOST_ALIKE = 1500
+"""Of clips whose hashes are alike so many are compared closely: more is a camera that stands before one wall."""
 _ALIKE, _ALIKE_FIELD = 8.0, 24.0
 """Mean difference in grey levels up to which two strips may be one recording: of all, and of any 8 x 8 px field."""
 
@@ -110,42 +112,58 @@ def _alike(examined: Examined, heads: Sequence[int]) -> list[list[int]]:
 
     Hashes alone take two people before one wall for the same recording.
     """
-    known = [(i, facts) for i in heads if (facts := examined.facts_of(i)) is not None and facts.looks]
-    candidates = grouping.near_duplicates(
-        [facts.looks for _, facts in known],
-        [examined.properties[i].seconds for i, _ in known],
-        [""] * len(known),
-    )
+    # Clips with the very same looks and length are one to compare: by the thousand they would make millions of pairs.
+    same: dict[tuple[tuple[int, ...], float], list[int]] = {}
+    for i in heads:
+        if (facts := examined.facts_of(i)) is not None and facts.looks:
+            same.setdefault((facts.looks, round(examined.properties[i].seconds, 3)), []).append(i)
+    keys, members = list(same), list(same.values())
+    joined = grouping.near_duplicates([looks for looks, _ in keys], [length for _, length in keys], [""] * len(keys))
+    alone = set(range(len(keys))) - {at for each in joined for at in each}
+    candidates = [sorted(i for at in each for i in members[at]) for each in joined]
+    candidates += [members[at] for at in sorted(alone) if len(members[at]) > 1]
     found = []
     for candidate in candidates:
-        strips = {known[at][0]: strip for at in candidate if (strip := _strip(known[at][1].strip)) is not None}
+        strips = [(i, strip) for i in candidate[:_MOST_ALIKE] if (strip := _strip(examined, i)) is not None]
         found += _joined(strips)
     return found
 
 
-def _strip(path: Path) -> NDArray[np.float32] | None:
-    """The contact strip, small and without colour: float32 `(32, 240)`."""
+def _strip(examined: Examined, index: int) -> NDArray[np.float32] | None:
+    """The clip's contact strip, small and without colour: float32 `(32, 240)`; None where it has gone."""
+    facts = examined.facts_of(index)
     try:
-        rgb = resize(read_jpeg(path), _PICTURE_WH)
+        rgb = resize(read_jpeg(facts.strip), _PICTURE_WH) if facts else None
     except OSError:
-        return None
-    grey: NDArray[np.float32] = rgb.astype(np.float32).mean(axis=2)
-    return grey
+        rgb = None
+    return None if rgb is None else np.asarray(rgb.astype(np.float32).mean(axis=2))
 
 
-def _joined(strips: dict[int, NDArray[np.float32]]) -> list[list[int]]:
+def _joined(strips: Sequence[tuple[int, NDArray[np.float32]]]) -> list[list[int]]:
     """The sets of strips that show the same; each strip is compared with the first of each set."""
     sets: list[list[int]] = []
-    for i, strip in strips.items():
-        for members in sets:
-            difference = np.abs(strip - strips[members[0]])
-            fields = difference.reshape(_PICTURE_WH[1] // _FIELD, _FIELD, -1, _FIELD).mean(axis=(1, 3))
-            if difference.mean() <= _ALIKE and fields.max() <= _ALIKE_FIELD:
-                members.append(i)
+    firsts: list[NDArray[np.float32]] = []
+    coarse = np.empty((len(strips), _PICTURE_WH[0] * _PICTURE_WH[1] // _FIELD**2), np.float32)
+    for i, strip in strips:
+        fields = _fields(strip)
+        # The means of fields cannot differ by more than their pixels do on average: most are told apart by them.
+        near = np.flatnonzero(np.abs(coarse[: len(sets)] - fields).max(axis=1, initial=0) <= _ALIKE_FIELD)
+        for at in near:
+            difference = np.abs(strip - firsts[at])
+            if difference.mean() <= _ALIKE and _fields(difference).max() <= _ALIKE_FIELD:
+                sets[at].append(i)
                 break
         else:
+            coarse[len(sets)] = fields
             sets.append([i])
+            firsts.append(strip)
     return [members for members in sets if len(members) > 1]
+
+
+def _fields(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of each field of 8 x 8 px, float32 `(120,)`."""
+    rows = picture.reshape(_PICTURE_WH[1] // _FIELD, _FIELD, -1, _FIELD)
+    return np.asarray(rows.mean(axis=(1, 3)).ravel(), dtype=np.float32)
 
 
 def findings(examined: Examined, copies: Copies) -> list[Finding]:
@@ -160,7 +178,7 @@ def findings(examined: Examined, copies: Copies) -> list[Finding]:
         found += _in_two_parts(examined, official, exact=exact)
         found += _in_two_groups(examined, leaking, exact=exact)
         if exact:
-            found += _counted_twice(examined, [each for each in rest if each not in official])
+            found += _counted_twice(examined, [each for each in rest if each not in official + leaking])
     return found
 
 
@@ -221,34 +239,43 @@ def _in_two_groups(examined: Examined, sets: Sequence[tuple[int, ...]], *, exact
     if not sets:
         return []
     names = examined.of(_all(sets))
+    title = f"{counting(len(names), 'clip')} {'are the same file' if exact else 'look like the same recording'}"
+    return [
+        Finding(
+            "copies over groups" if exact else "look-alikes over groups", "problem", f"{title} in different groups",
+            "Groups decide which clips validate. With a copy in training, validation asks for what is known by heart, "
+            "and the score is too good.",
+            names, (), _named(examined, sets),
+            _without_copies(examined, sets) if exact else _one_group_each(examined, sets),
+        )
+    ]  # fmt: skip
+
+
+def _without_copies(examined: Examined, sets: Sequence[tuple[int, ...]]) -> Fix:
+    out = examined.of([i for each in sets for i in each[1:]])
+    many = counting(len(out), "copy")
+    edits = dict.fromkeys(out, Changes(excluded=True))
+    return Fix(f"Leave {many} out", f"Left out {many} of other clips", edits)
+
+
+def _one_group_each(examined: Examined, sets: Sequence[tuple[int, ...]]) -> Fix:
     edits: dict[str, Changes] = {}
     for each in sets:
         # A name that somebody gave, rather than one made of a path.
         kept = examined.clips[min(each, key=lambda i: (i in examined.guessed, i))].group
         edits |= {examined.names[i]: Changes(group=kept) for i in each if examined.clips[i].group != kept}
-    many = counting(len(names), "clip")
-    return [
-        Finding(
-            "copies over groups" if exact else "look-alikes over groups", "problem",
-            f"{many} {'are the same file' if exact else 'look like the same recording'} in different groups",
-            "Groups decide which clips validate. With a copy in training, validation asks for what is known by heart, "
-            "and the score is too good.",
-            names, (("sets", str(len(sets))),), _named(examined, sets),
-            Fix("Give the clips of each set one group", f"Gave copies among {many} one group", edits),
-        )
-    ]  # fmt: skip
+    many = counting(len(_all(sets)), "clip")
+    return Fix("Give each set one group", f"Gave copies among {many} one group", edits)
 
 
 def _counted_twice(examined: Examined, sets: Sequence[tuple[int, ...]]) -> list[Finding]:
     if not sets:
         return []
-    out = examined.of([i for each in sets for i in each[1:]])
-    many = counting(len(out), "copy")
+    copies = sum(len(each) - 1 for each in sets)
     return [
         Finding(
-            "copies", "warning", f"{many} of other clips",
+            "copies", "warning", f"{counting(copies, 'copy')} of other clips",
             "The same file under several names counts double: training and scores lean towards it.",
-            examined.of(_all(sets)), (("sets", str(len(sets))),), _named(examined, sets),
-            Fix(f"Leave {many} out", f"Left out {many} of other clips", dict.fromkeys(out, Changes(excluded=True))),
+            examined.of(_all(sets)), (), _named(examined, sets), _without_copies(examined, sets),
         )
     ]  # fmt: skip

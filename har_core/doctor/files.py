@@ -40,11 +40,12 @@ def short(examined: Examined) -> list[Finding]:
     if not brief:
         return []
     names = examined.of(brief)
+    left = [seen[i] for i in brief]
     typical = f"{spec.window_seconds:.1f} s and {spec.most_frames} frames"
     figures = (
         ("shortest", f"{min(examined.properties[i].seconds for i in brief):.2f} s"),
         ("a window", typical),
-        ("frames that are left", f"{min(seen[i] for i in brief)} to {max(seen[i] for i in brief)}"),
+        ("frames that are left", " to ".join(str(n) for n in sorted({min(left), max(left)}))),
     )
     few = len(brief) <= _MOST_LEFT_OUT * len(seen)
     return [

@@ -165,7 +165,7 @@ def _columns(examined: Examined) -> dict[str, Columns]:
     codecs = sorted({facts.codec for facts in each})
     return {
         "codec": np.array([[float(facts.codec == codec) for codec in codecs] for facts in each]),
-        "picture": np.array([[facts.width, facts.height, facts.width / max(1, facts.height)] for facts in each]),
+        "shape and size": np.array([[facts.width, facts.height, facts.width / max(1, facts.height)] for facts in each]),
         "length": np.array([[facts.seconds] for facts in each]),
         "frame rate": np.array([[facts.frames_per_second] for facts in each]),
     }

@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights",
-    "video", "images", "drawing", "dataset", "example", "runs", "plots",
+    "video", "images", "drawing", "dataset", "example", "runs", "plots", "coach",
     "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "preparation", "glimpses", "training", "engine",
-    "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration", "embeddings", "atlas", "doctor",
-    "terminal", "commands", "dataset_commands", "__main__", "ui",
+    "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration",
+    "embeddings", "atlas", "doctor", "terminal", "commands", "dataset_commands", "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
     "layouts", "groups", "edits", "history", "index", "versions", "splits", "archives", "ucf", "library", "imports",
