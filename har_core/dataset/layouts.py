@@ -75,12 +75,14 @@ def said(name: str) -> str:
     >>> said("a\\nb")
     'a\\\\nb'
     """
+    if name.isascii() and name.isprintable():  # most are: thousands of names letter by letter take their time
+        return name
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cs", "Cc") else c for c in name)
 
 
 def is_video(name: str) -> bool:
     """Whether a file of this name is taken for a clip: by its ending, hidden files never."""
-    return not name.startswith(".") and PurePosixPath(name).suffix.lower() in EXTENSIONS
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122  # as below
 
 
 def videos(root: Path) -> Iterator[str]:
@@ -90,8 +92,9 @@ def videos(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root, followlinks=True):
         kept = [name for name in sorted(folders) if not name.startswith(".") and name != "__MACOSX"]
         folders[:] = [name for name in kept if not os.path.islink(p := os.path.join(folder, name)) or _new(p, reached)]  # noqa: PTH114, PTH118  # a Path for each entry triples the time
-        where = Path(folder).relative_to(root)
-        yield from (where.joinpath(name).as_posix() for name in sorted(files) if is_video(name))
+        where = Path(folder).relative_to(root).as_posix()
+        below = "" if where == "." else f"{where}/"
+        yield from (below + name for name in sorted(files) if is_video(name))
 
 
 def _new(link: str, reached: list[Path]) -> bool:

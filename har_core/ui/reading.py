@@ -94,7 +94,18 @@ def looking(source: Dataset) -> Job[dict[str, ClipFacts]]:
     """The job that looks at the clips, one for each data set; begins when first asked for, unless it was stopped."""
     key = ("facts", source.root)
     job: Job[dict[str, ClipFacts]] | None = jobs().get(key)
-    return job if job is not None and job.cancelled and job.about is source else _look_on(source)
+    if job is not None and not job.running and not job.failed and _same_clips(job.about, source):
+        return job
+    return _look_on(source)
+
+
+def _same_clips(before: object, source: Dataset) -> bool:
+    """Whether nothing but edits lies between the two: the files have all been looked at."""
+    if before is source:
+        return True
+    if not isinstance(before, Dataset) or before.version == source.version:
+        return False  # the folder changed
+    return {c.path for c in (*source.clips, *source.excluded)} <= {c.path for c in (*before.clips, *before.excluded)}
 
 
 def _look_on(source: Dataset) -> Job[dict[str, ClipFacts]]:
@@ -107,9 +118,8 @@ def _look_on(source: Dataset) -> Job[dict[str, ClipFacts]]:
 
 def known_facts(source: Dataset) -> dict[str, ClipFacts]:
     """What is known of the clips now, read again only when there is more; do not change it."""
-    key = (id(source), facts.stamp(source))
-    # The data set is kept beside what is known of it, so that its id stays its own.
-    return shelf("facts", 4).get(key, lambda: (facts.known(source), source))[0]
+    # A clip that changed is looked at again, which is more to know: the stamp says it all.
+    return shelf("facts", 4).get((source.root, facts.stamp(source)), lambda: facts.known(source))
 
 
 def summary(source: Dataset) -> None:

@@ -82,6 +82,10 @@ def pages(root: Path) -> None:
     timed("page: sort by motion", lambda: app.selectbox(key=f"sort {root.name}").set_value("Most motion first").run())
     for view in ("Charts", "Clips", "Versions", "Clips"):
         timed(f"page: view {view}", lambda view=view: app.segmented_control(key="dataset_view").set_value(view).run())
+    app.session_state["picked clips"] = {root.name: ("action_00/v_action_00_g00_c00000.mp4",)}
+    timed("page: a clip looked at closely", app.run)
+    timed("page: exclude it", lambda: app.button(key="edit Exclude").click().run())
+    timed("page: undo", lambda: app.button(key="undo").click().run())
     assert not app.exception and not app.error, (app.exception, app.error)
 
 
