@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,14 @@ class Review:
     chance: float
     judged: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the classifier surely does better than guessing; else its doubts mean nothing."""
+        if not self.judged:
+            return False
+        low, _ = wilson(round(self.accuracy * self.judged), self.judged)
+        return (low - self.chance) / max(1e-9, 1 - self.chance) >= _BETTER_THAN_CHANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +178,17 @@ def label_issues(
     p = probabilities[np.ix_(judged, present)]
     p /= np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
     y = np.searchsorted(present, given[judged])
-    right = int((p.argmax(axis=1) == y).sum())
-    accuracy, chance = right / len(y), max(Counter(y.tolist()).values()) / len(y)
-    if (wilson(right, len(y))[0] - chance) / max(1e-9, 1 - chance) < _BETTER_THAN_CHANCE:
-        return Review((), accuracy, chance, len(y), notes)
+    accuracy, chance = float((p.argmax(axis=1) == y).mean()), max(Counter(y.tolist()).values()) / len(y)
+    review = Review((), accuracy, chance, len(y), notes)
+    if not review.told_apart:
+        return review
     names = actions[present]
     issues = []
     for row in _contradicted(y, p).tolist():
         best = int(p[row].argmax())
         sure = float(p[row, best] / (p[row, best] + p[row, y[row]]))
         issues.append(Issue(int(judged[row]), str(names[y[row]]), str(names[best]), sure))
-    return Review(tuple(issues), accuracy, chance, len(y), notes)
+    return replace(review, issues=tuple(issues))
 
 
 def outliers(vectors: Vectors, labels: Sequence[str]) -> tuple[Outlier, ...]:

@@ -5,7 +5,7 @@ and dark; the colours of the marks are mid-tones that stand out from both.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ _ACCENT, _MUTED, _TRUE = "#ea580c", "#a8a29e", "#0891b2"
 _SERIES = (_ACCENT, _TRUE, "#8b5cf6", "#16a34a", "#db2777", _MUTED)
 _CLEAR = "rgba(0,0,0,0)"
 _FAINT = "rgba(128,128,128,0.12)"
+_DOUBT = "#dc2626"
+_MOST_DRAWN = 2000
+"""Points as SVG; more are drawn by the graphics card."""
 _MOST_LABELLED = 25
 """Cells of a larger confusion matrix are too small for a number."""
 
@@ -58,9 +61,6 @@ def histogram(values: Sequence[float], unit: str) -> go.Figure:
     return figure
 
 
-def losses(epochs: Sequence[EpochEnded]) -> go.Figure:
-    """The losses of training and validation over the epochs."""
-    figure = _over_epochs(epochs, {"train": "train_loss", "validation": "validation_loss"}, "%{y:.3f}")
 def promises(accuracies: Mapping[str, tuple[float, float, float]]) -> go.Figure:
     """Bars of accuracies by what promises them, each `(accuracy, low, high)` in [0, 1], with their intervals."""
     names, values = list(accuracies), list(accuracies.values())
@@ -80,6 +80,9 @@ def promises(accuracies: Mapping[str, tuple[float, float, float]]) -> go.Figure:
     return figure
 
 
+def losses(epochs: Sequence[EpochEnded]) -> go.Figure:
+    """The losses of training and validation over the epochs."""
+    figure = _over_epochs(epochs, {"train": "train_loss", "validation": "validation_loss"}, "%{y:.3f}")
     figure.update_yaxes(rangemode="tozero")
     return figure
 
@@ -239,6 +242,64 @@ def _cell_text(
 ) -> str:
     what = "right" if row == column else f"taken for {labels[column]}"
     return f"{labels[row]}: {counts[row, column]} {what} ({shares[row, column]:.0%})"
+
+
+def clip_map(
+    xy: NDArray[np.float32],
+    kinds: Sequence[str],
+    texts: Sequence[str],
+    *,
+    rings: Collection[int] = (),
+    colours: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """A point for each clip, coloured by its kind, to be clicked or lassoed; `customdata` is its row.
+
+    Args:
+        xy: `(N, 2)`, where they lie; only their nearness means something.
+        kinds: `(N,)` what the colours tell.
+        texts: `(N,)` what stands at the pointer, plain text; lines end in a line feed.
+        rings: rows that are set off by a ring.
+        colours: of kinds that have one of their own.
+    """  # fmt: skip
+    figure = _figure(height=560)
+    rows_of: dict[str, list[int]] = {}
+    for row, kind in enumerate(kinds):
+        rows_of.setdefault(kind, []).append(row)
+    size = 10 if len(kinds) <= 300 else 7 if len(kinds) <= 3000 else 5
+    draw = go.Scatter if len(kinds) <= _MOST_DRAWN else go.Scattergl
+    palette = {**_palette(sorted(rows_of)), **(colours or {})}
+    for kind in sorted(rows_of):
+        rows = rows_of[kind]
+        figure.add_trace(draw(
+            x=xy[rows, 0], y=xy[rows, 1], mode="markers", name=_label(kind) or "none", customdata=rows,
+            marker={"size": size, "color": palette[kind], "opacity": 0.85}, unselected={"marker": {"opacity": 0.15}},
+            text=[_escape(texts[row]).replace("\n", "<br>") for row in rows], hovertemplate="%{text}<extra></extra>",
+        ))  # fmt: skip
+    if ringed := sorted(rings):
+        figure.add_trace(draw(
+            x=xy[ringed, 0], y=xy[ringed, 1], mode="markers", name="label in doubt", hoverinfo="skip",
+            marker={"size": size + 7, "symbol": "circle-open", "color": _DOUBT, "line": {"width": 2}},
+            unselected={"marker": {"opacity": 1}},
+        ))  # fmt: skip
+    # A finger or mouse on the map draws the lasso; what was zoomed into stays when colours change.
+    figure.update_layout(dragmode="lasso", clickmode="event+select", hovermode="closest", uirevision="map",
+                         showlegend=len(rows_of) <= _MOST_LABELLED, margin={"l": 4, "r": 4, "t": 8, "b": 4},
+                         legend={"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top"})  # fmt: skip
+    plain = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": None, "fixedrange": False}
+    figure.update_xaxes(**plain, mirror=True, showline=True, linecolor=_FAINT)
+    figure.update_yaxes(**plain, mirror=True, showline=True, linecolor=_FAINT)
+    return figure
+
+
+def _palette(kinds: Sequence[str]) -> dict[str, str]:
+    """A colour for each kind that stands out from light and dark: the house's, or as many hues as it takes."""
+    if len(kinds) < len(_SERIES):
+        return dict(zip(kinds, _SERIES, strict=False))
+    # Neighbours differ by the golden angle and by lightness, so that 101 of them can still be told apart.
+    return {
+        kind: f"hsl({round(number * 137.508) % 360},{(70, 55)[number % 2]}%,{(48, 58, 40)[number % 3]}%)"
+        for number, kind in enumerate(kinds)
+    }
 
 
 def _over_epochs(epochs: Sequence[EpochEnded], lines: Mapping[str, str], hover: str) -> go.Figure:
