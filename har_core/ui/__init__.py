@@ -9,6 +9,9 @@ adding     new data sets: the example, a link, uploads
 settings   the form that gives a TrainConfig
 following  a training run as it goes on
 scores     what an evaluation shows
+atlas      the map of a data set
+suspects   labels in doubt and outliers, each to be decided about
+films      small pictures of clips that run under the pointer
 answers    what a prediction shows
 sources    what plays the camera: which camera, which film
 webrtc     the bridge to the browser's camera and screen; the only WebRTC code
