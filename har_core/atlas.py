@@ -308,7 +308,7 @@ def _contradicted(y: NDArray[np.intp], p: NDArray[np.float64]) -> NDArray[np.int
 
 
 def _alone() -> AbstractContextManager[object]:
-    """One thread for the linear algebra: many small steps on busy cores take a hundred times as long with two."""
+    """One thread for the linear algebra: many small steps on busy cores take ten times as long with two."""
     from threadpoolctl import threadpool_limits
 
     limited: AbstractContextManager[object] = threadpool_limits(1)
