@@ -16,6 +16,7 @@ from har_core.ui.detail import look_closely
 from har_core.ui.doubting import Doubts, choose_doubter, take_doubts
 from har_core.ui.editing import edit_bar
 from har_core.ui.filters import View, choose_view, show_asked
+from har_core.ui.frame import plain
 from har_core.ui.grid import Card, grid
 from har_core.ui.reading import known_facts, looking
 from har_core.ui.shelf import shelf
@@ -80,6 +81,8 @@ def _gallery(source: Dataset, parts: Mapping[str, str], was_running: bool) -> No
         clips = _clips(source)
         if last in clips:
             look_closely(source, clips[last], table[table["clip"] == last].iloc[0], facts.get(last))
+        elif last and last in set(table["clip"]):
+            _say_why(table[table["clip"] == last].iloc[0])
         else:
             st.info(
                 "Click a clip to look at it closely. Ctrl or Shift takes several, to edit them together; on the "
@@ -89,6 +92,13 @@ def _gallery(source: Dataset, parts: Mapping[str, str], was_running: bool) -> No
     chosen = [clips[relative] for relative in selected if relative in clips]
     with st.container(key="editing") if chosen else nullcontext():
         edit_bar(source, chosen)
+
+
+def _say_why(row: "pd.Series[Any]") -> None:
+    """What is to be said of a clip that cannot be played."""
+    st.warning(
+        f"**{plain(str(row['clip']))}** is left out of the data set. {plain(str(row['why']))}", icon=":material/error:"
+    )
 
 
 def _table(source: Dataset, facts: Mapping[str, ClipFacts], parts: Mapping[str, str], *, settled: bool) -> pd.DataFrame:

@@ -95,6 +95,7 @@ def looking(source: Dataset) -> Job[dict[str, ClipFacts]]:
     key = ("facts", source.root)
     job: Job[dict[str, ClipFacts]] | None = jobs().get(key)
     if job is not None and not job.running and not job.failed and _same_clips(job.about, source):
+        job.about = source  # not to be compared again
         return job
     return _look_on(source)
 

@@ -59,6 +59,7 @@ def test_linking_a_folder_shows_it(workspace: Path, clips: Path, open_page: Open
     assert "8 clips · 2 actions · 4 groups" in text
     assert "broken.mp4" in text.replace("\\", "")  # with the reason, among the notes
     assert len(hand.cards) == 8
+    assert all(card.aspect == pytest.approx(64 / 48, abs=0.02) for card in hand.cards)
     assert all(card.strip and card.part in ("train", "validation") for card in hand.cards)
     app = app.segmented_control(key="dataset_view").set_value("Charts").run()
     assert "6 train, 2 validation" in words(app)
@@ -104,6 +105,10 @@ def test_filters_leave_the_clips_that_are_asked_for(workspace: Path, clips: Path
     app.multiselect(key="Action tiny").set_value([]).run()
     app.multiselect(key="Flags tiny").set_value(["left out"]).run()
     assert [(card.clip, bool(card.why), card.dim) for card in hand.cards] == [("dark/broken.mp4", True, True)]
+    hand.takes("dark/broken.mp4")
+    app.run()
+    assert not app.exception and "is left out of the data set" in app.warning[0].value
+    hand.takes()
     app.multiselect(key="Flags tiny").set_value([]).run()
     app.selectbox(key="sort tiny").set_value("Darkest first").run()
     assert [card.action for card in hand.cards] == ["dark"] * 4 + ["bright"] * 4
