@@ -7,7 +7,7 @@ from har_core.ui.adding import add_panel
 from har_core.ui.choose import choose_dataset
 from har_core.ui.editing import undo_button
 from har_core.ui.frame import go_to, title
-from har_core.ui.reading import dataset_or_progress, following, made, summary
+from har_core.ui.reading import dataset_or_progress, following, summary
 from har_core.ui.splitting import parts_of
 
 VIEWS = {
@@ -33,11 +33,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         go_to("train", data=st.session_state["data"], train_view="New run")
     facts = st.container(horizontal=True, vertical_alignment="center", width="content")
 
-modules = {"Doctor": "doctor", "Map": "atlas", "Versions": "editing"}
-views = [name for name in VIEWS if made(modules.get(name, "gallery"))]
 st.session_state.setdefault("dataset_view", "Clips")
 view = st.segmented_control(
-    "View", views, format_func=lambda name: f"{VIEWS[name]} {name}", required=True, key="dataset_view",
+    "View", list(VIEWS), format_func=lambda name: f"{VIEWS[name]} {name}", required=True, key="dataset_view",
     label_visibility="collapsed",
 )  # fmt: skip
 

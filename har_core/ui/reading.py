@@ -1,7 +1,6 @@
 """A data set on its way: read, and looked at clip by clip, in the background, while the page can be used."""
 
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,6 @@ PATIENCE_SECONDS = 2.0
 """Whoever's data set is read within this time never hears of a background."""
 LOOK_SECONDS = 0.3
 """The same for the look at its clips."""
-
-
-def made(module: str) -> bool:
-    """Whether a view's module is there yet."""
-    return find_spec(f"har_core.ui.{module}") is not None
 
 
 def dataset_or_progress(root: Path) -> Dataset | None:

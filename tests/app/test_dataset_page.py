@@ -274,3 +274,10 @@ def test_people_are_counted_when_asked_for(
     app.run()
     assert not app.exception and "**People**" in words(app)
     assert "Count the people in each clip" not in {b.label for b in app.button}
+
+
+@pytest.mark.parametrize("view", ["Clips", "Charts", "Doctor", "Map", "Versions", "Add clips"])
+def test_every_view_opens(ready_workspace: Path, open_page: Open, view: str) -> None:
+    app = open_page("dataset", dataset_view=view)
+    assert not app.exception and not app.error
+    assert app.segmented_control(key="dataset_view").value == view
