@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_core import commands, dataset_commands, doctor_commands
+from har_core import commands, dataset_commands, doctor_commands, speed_commands
 from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import HarError
 
@@ -89,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("window_seconds", "frames_per_second", "most_frames"):
         kind = typing.get_type_hints(ClipSpec)[name]
         train.add_argument(f"--{name.replace('_', '-')}", dest=f"clip.{name}", type=kind, help="default: proposed")
+
+    command("speed", speed_commands.measure_speed, "Measure how fast this machine trains, for forecasts.")
 
     evaluate = command("evaluate", commands.evaluate, "Score a model on labelled clips.")
     evaluate.add_argument("--model", type=Path, required=True, help="a model folder, or a run's folder")

@@ -5,7 +5,6 @@ the file and the instants; the second epoch and the next run read it back instea
 """
 
 import contextlib
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,10 +23,10 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from har_core import video
 from har_core.augment import Augmenter
 from har_core.config import ClipSpec, View
-from har_core.errors import VideoError
 from har_core.images import fit
 from har_core.people import People, looks
 from har_core.sampling import Seconds, grid, plan, random_window
+from har_core.store import stored_name, stored_side
 from har_core.values import Clip, Rgb, Sample
 
 T = TypeVar("T")
@@ -90,7 +89,7 @@ class FrameStore:
             VideoError: the file cannot be decoded.
         """
         kept = (size,) if view == "frame" else (size, view, self._follower)
-        stored = self._folder / f"{_key(path, instants, kept)}.npy" if self._folder else None
+        stored = self._folder / stored_name(path, instants, kept) if self._folder else None
         if stored is not None:
             # A file cut short by a full disk or a killed process is made again.
             with contextlib.suppress(OSError, ValueError, EOFError):
@@ -102,16 +101,6 @@ class FrameStore:
         if stored is not None:
             _store(stored, fitted)
         return fitted
-
-
-def _key(path: Path, instants: Seconds, kept: tuple[int | str, ...]) -> str:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise VideoError(f"{path} cannot be read: {error.strerror}.") from None
-    told = "|".join(map(str, kept))
-    what = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{told}|".encode() + instants.tobytes()
-    return hashlib.sha256(what).hexdigest()[:32]
 
 
 def _store(stored: Path, frames: Rgb) -> None:
@@ -161,8 +150,7 @@ class TrainClips:
         """The grid of instants that windows are drawn from, and its frames, a margin larger than `spec.size`."""
         at = grid(self.seconds[index], self.spec)
         view = self.views[index] if self.views else self.spec.view
-        # The margin keeps a random crop sharp.
-        return at, self.store.frames(self.clips[index].path, at, round(self.spec.size * 8 / 7), view)
+        return at, self.store.frames(self.clips[index].path, at, stored_side(self.spec.size), view)
 
     def window(self, index: int, at: Seconds, *, seed: int) -> NDArray[np.intp]:
         """Which instants of the grid a random window takes."""

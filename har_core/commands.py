@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from har_core import PROJECT, runs, weights, workspace
 from har_core.config import LiveConfig, TrainConfig
 from har_core.errors import CheckpointError, ConfigError, HarError, RunError
-from har_core.events import Ended, Event, Failed, encode
+from har_core.events import Ended, Event, Failed, Prepared, Stepped, encode
 from har_core.terminal import event_printer, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -122,13 +122,16 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
         try:
             with contextlib.suppress(OSError):
                 os.nice(5)  # a live page beside it comes first
+            from har_core import speed
             from har_core.training import discard_state, train, unsaid
 
             if (kept := unsaid(run.folder, max((e.epoch for e in run.epochs()), default=0))) is not None:
                 tell(kept)
             ended: Event | None = None
+            told: list[Event] = []
             for ended in train(config, run.folder, stopped=stopped):
                 tell(ended)
+                told += [] if isinstance(ended, (Stepped, Prepared)) else [ended]
         except HarError as error:
             with contextlib.suppress(OSError):  # the disk may be what failed
                 tell(Failed(str(error)))
@@ -142,6 +145,7 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
             raise RunError("Training ended without saying why.")
         if ended.reason != "stopped":
             discard_state(run.folder)
+        speed.learn(told, config)
     if quiet:
         best = {"best_epoch": ended.best_epoch, "best_accuracy": ended.best_accuracy, "reason": ended.reason}
         print_json({"run": str(run.folder), "model": str(run.best), **best})
@@ -221,7 +225,8 @@ def predict(given: argparse.Namespace) -> int:
                 seen = predictor.examine(clip)
                 top = as_json(seen.prediction, given.top)
                 answer: dict[str, Any] = {"clip": str(clip), "seconds": seen.properties.seconds, "top": top}
-                answer |= {"unsure": seen.prediction.unsure, "unsure_below": seen.prediction.unsure_below}
+                answer |= {"unsure": seen.unsure, "unsure_below": seen.prediction.unsure_below}
+                answer["damage"] = seen.damage
                 if given.people:
                     answer["people"] = [person(seen, given.top) for seen in predictor.everybody(clip)]
                 answers.append(answer)
@@ -232,7 +237,9 @@ def predict(given: argparse.Namespace) -> int:
         print_json(answers)
     failed = [answer for answer in answers if "error" in answer]
     for answer in answers if not given.json else ():
-        if answer.get("unsure"):
+        if answer.get("damage"):
+            print(f"{answer['clip']}\tunsure: {answer['damage']}")
+        elif answer.get("unsure"):
             print(f"{answer['clip']}\tunsure: it would need {answer['unsure_below']:.3f}")
         for place in answer.get("top", ()):
             print(f"{answer['clip']}\t{place['probability']:.3f}\t{' '.join(place['action'].split())}")

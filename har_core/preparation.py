@@ -12,6 +12,7 @@ from har_core.config import ClipSpec, LiveConfig, TrainConfig, View
 from har_core.errors import DatasetError, HarError, TrainingError
 from har_core.events import Event, Noticed, Prepared
 from har_core.sampling import propose
+from har_core.store import frames_folder
 from har_core.values import Clip, Detections, Rgb, Split
 
 Stopped = Callable[[], bool]
@@ -79,10 +80,10 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
         )
     preparing = True  # training itself ends between two steps
     follow, follower = _follower(config, lambda: preparing and stopped())
-    store = FrameStore(workspace() / "cache" / "frames" if config.cache else None, follow, follower=follower)
+    store = FrameStore(frames_folder() if config.cache else None, follow, follower=follower)
     material = _material(config, source, split, store)
     if config.cache:
-        trim(workspace() / "cache" / "frames", most_bytes=CACHE_BYTES)
+        trim(frames_folder(), most_bytes=CACHE_BYTES)
         broken: set[Path] = set()
         for event in _decoded(material, broken):
             yield event

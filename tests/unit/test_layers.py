@@ -12,17 +12,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights",
-    "video", "images", "drawing", "dataset", "example", "runs", "plots", "coach",
+    "video", "images", "drawing", "dataset", "example", "runs", "plots", "coach", "store", "forecast", "checks",
     "detection", "tracking", "people", "facts", "catalogue",
-    "augment", "network", "batches", "calibration", "checkpoint", "preparation", "glimpses", "training", "engine",
+    "augment", "network", "batches", "calibration", "checkpoint", "preparation", "glimpses", "training", "rehearsal", "speed", "engine",
     "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration",
-    "embeddings", "atlas", "doctor", "terminal", "commands", "dataset_commands", "doctor_commands", "__main__", "ui",
+    "embeddings", "atlas", "doctor", "terminal", "commands", "dataset_commands", "speed_commands", "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
     "layouts", "groups", "edits", "history", "index", "versions", "splits", "archives", "ucf", "library", "imports",
 ]  # fmt: skip
 DOORS = {
-    "torch": "detection network batches checkpoint training engine",
+    "torch": "detection network batches checkpoint training rehearsal engine",
     "torchvision": "network",
     "safetensors": "network checkpoint",
     "albumentations": "augment",
