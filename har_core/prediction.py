@@ -40,7 +40,7 @@ class Examined:
     """A prediction and what it rests on.
 
     `thumbnails` are the frames that were looked at, as `(second, JPEG bytes)`, at most as many as were
-    asked for, spread evenly.
+    asked for, spread evenly. `damage` says in a sentence what of the file does not decode; empty where all does.
     """
 
     properties: VideoProperties
@@ -48,6 +48,12 @@ class Examined:
     windows: tuple[Window, ...]
     frames: int
     thumbnails: tuple[tuple[float, bytes], ...]
+    damage: str = ""
+
+    @property
+    def unsure(self) -> bool:
+        """Whether no action had better be named: by the model, or because a part of the film was not seen."""
+        return self.prediction.unsure or bool(self.damage)
 
 
 class Predictor:
@@ -164,7 +170,8 @@ class Predictor:
         wanted = {*np.linspace(0, len(at) - 1, min(thumbnails, len(at))).round().astype(int).tolist()}
         fitted, kept = [], []
         people = self.follow(path) if spec.view == "person" else None
-        shown = looks(video.read(path, at), people, people.main if people else None)
+        lost: list[float] = []
+        shown = looks(video.read(path, at, lost=lost.append), people, people.main if people else None)
         for index, (_, rgb) in enumerate(shown):
             fitted.append(fit(rgb, spec.size))
             if index in wanted:
@@ -182,4 +189,21 @@ class Predictor:
             Window(float(at[w[0]]), min(properties.seconds, float(at[w[-1]]) + step), p)
             for w, p in zip(where, predictions, strict=True)
         )
-        return Examined(properties, mean, windows, len(at), tuple(kept))
+        damage = _damage(path, len(at), len(lost), properties.seconds, video.cut_off(path))
+        return Examined(properties, mean, windows, len(at), tuple(kept), damage)
+
+
+_TOLERATED = 0.05
+"""The share of a film that may be lost before its answer is called doubtful."""
+
+
+def _damage(path: Path, looked: int, lost: int, seconds: float, missing: float) -> str:
+    """What of a film does not decode, in a sentence; empty where that is nothing to speak of."""
+    told = []
+    if lost > _TOLERATED * looked:
+        told.append(f"{lost} of the {looked} frames looked at do not decode; older or spoilt ones stand in for them")
+    if missing > max(0.5, _TOLERATED * (seconds + missing)):
+        told.append(f"its last {missing:.1f} of {seconds + missing:.1f} s are not in the file")
+    if not told:
+        return ""
+    return f"{path.name} is damaged: {', and '.join(told)}. Do not rely on the answer; copy or re-encode the file."

@@ -157,6 +157,31 @@ def yolo() -> Path:
 
 
 @pytest.fixture
+def early(tmp_path: Path) -> Path:
+    """4 s of noise whose table of contents comes first, so that what follows may be cut off or spoilt."""
+    import av
+
+    path = tmp_path / "early.mp4"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), np.uint8)
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for rgb in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def spoilt(early: Path, tmp_path: Path) -> Path:
+    """A film of which only the first third decodes."""
+    whole = early.read_bytes()
+    kept = whole.index(b"mdat") + (len(whole) - whole.index(b"mdat")) // 3
+    (tmp_path / "spoilt.mp4").write_bytes(whole[:kept] + bytes(len(whole) - kept))
+    return tmp_path / "spoilt.mp4"
+
+
+@pytest.fixture
 def small_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for ResNet18 where the network itself is not looked at: 512 numbers a picture, in no time."""
     from torch import Tensor, nn

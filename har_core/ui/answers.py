@@ -30,7 +30,11 @@ def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None
         facts = seen.properties
         st.caption(f"{plain(name)} · {facts.seconds:.1f} s · {facts.width} × {facts.height} · {plain(facts.codec)}")
     with right:
-        if prediction.unsure:
+        if seen.damage:
+            st.badge("damaged file", icon=":material/broken_image:", color="orange")
+            st.markdown(f"### Perhaps {plain(action)}")
+            st.caption(plain(seen.damage))
+        elif prediction.unsure:
             st.badge("unsure", icon=":material/help:", color="orange")
             st.markdown(f"### Perhaps {plain(action)}")
             st.caption(f"Below {prediction.unsure_below:.0%} this model had better not name an action.")
@@ -92,7 +96,8 @@ def downloads(answers: dict[str, Examined], failed: dict[str, str], k: int) -> N
         {
             "clip": name,
             "seconds": seen.properties.seconds,
-            "unsure": seen.prediction.unsure,
+            "unsure": seen.unsure,
+            "damage": seen.damage,
             "top": [{"action": action, "probability": p} for action, p in seen.prediction.top(k)],
         }
         for name, seen in answers.items()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from har_core.values import Frames, Rgb, VideoProperties
 from har_core.video import client
 from har_core.video.encode import write
 
-__all__ = ["frames", "playable", "probe", "read", "read_frames", "watch", "write"]
+__all__ = ["cut_off", "frames", "playable", "probe", "read", "read_frames", "watch", "write"]
 
 _COPY_SIDE, _COPY_SECONDS, _COPY_RATE = 640, 60.0, 30.0
 
@@ -41,8 +41,22 @@ def probe(path: Path) -> VideoProperties:
     return VideoProperties(**head["properties"])
 
 
+def cut_off(path: Path) -> float:
+    """How many seconds at its end a file announces without holding them: it was not copied to its end.
+
+    Raises:
+        VideoError: it is missing, no video, or nothing of it decodes.
+    """
+    ((head, _),) = client.answers(path, "probe")
+    return float(head["missing"])
+
+
 def read(
-    path: Path, seconds: Sequence[float] | NDArray[np.float64], *, longest_side: int = 1920
+    path: Path,
+    seconds: Sequence[float] | NDArray[np.float64],
+    *,
+    longest_side: int = 1920,
+    lost: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[float, Rgb]]:
     """Stream, for each instant, the frame on display then: the last whose time is not after it.
 
@@ -52,6 +66,7 @@ def read(
     Args:
         seconds: instants from the first frame, `(T,)`, not falling.
         longest_side: px; larger pictures are shrunk to it, by area.
+        lost: told each instant whose frame does not decode, so that one from long before stands in for it.
 
     Returns:
         Pairs of the instant asked for and its frame, uint8 `(H, W, 3)`, RGB, in the order asked.
@@ -65,7 +80,7 @@ def read(
         raise ValueError(f"instants must be finite and must not fall, got {instants}")
     if longest_side < 1:
         raise ValueError(f"longest_side must be at least 1, got {longest_side}")
-    return _pictures(client.answers(path, "read", seconds=instants.tolist(), longest_side=longest_side))
+    return _pictures(client.answers(path, "read", seconds=instants.tolist(), longest_side=longest_side), lost)
 
 
 def frames(path: Path, *, longest_side: int = 1920) -> Iterator[tuple[float, Rgb]]:
@@ -100,9 +115,13 @@ def watch(address: str, *, longest_side: int = 1280) -> Iterator[tuple[float, Rg
     return _pictures(client.answers(Path(address), "watch", address=address, longest_side=longest_side))
 
 
-def _pictures(answers: Iterator[tuple[dict[str, Any], Rgb | None]]) -> Iterator[tuple[float, Rgb]]:
+def _pictures(
+    answers: Iterator[tuple[dict[str, Any], Rgb | None]], lost: Callable[[float], None] | None = None
+) -> Iterator[tuple[float, Rgb]]:
     for head, rgb in answers:
         if rgb is not None:
+            if lost and head.get("lost"):
+                lost(head["seconds"])
             yield head["seconds"], rgb
 
 

@@ -28,8 +28,14 @@ def probe(path: Path) -> VideoProperties:
     return index_of(path).properties
 
 
-def read(path: Path, seconds: Sequence[float], *, longest_side: int) -> Iterator[tuple[float, Rgb]]:
+_STALE = 0.3
+"""Seconds by which the picture shown may be older than the one that should be: less costs an answer nothing."""
+
+
+def read(path: Path, seconds: Sequence[float], *, longest_side: int) -> Iterator[tuple[float, Rgb, bool]]:
     """For each instant (seconds from the first picture, rising) the picture on display then: `(H, W, 3)`.
+
+    The third value is true where the picture due does not decode and one from long before stands in for it.
 
     Raises:
         VideoError: it is missing, no video, or nothing of it decodes.
@@ -43,7 +49,8 @@ def read(path: Path, seconds: Sequence[float], *, longest_side: int) -> Iterator
             picture = walk.to(index.origin + instant)
             if picture is not shown:
                 shown, rgb = picture, convert(picture.frame)
-            yield instant, rgb
+            due = index.due(index.origin + instant)
+            yield instant, rgb, index.corrupt or (due is not None and due - picture.time > _STALE)
     finally:
         walk.close()
 

@@ -45,7 +45,8 @@ class Index:
     `times` and `key_times` are seconds on the file's clock, rising; both are empty for a large file,
     `key_times` alone where the times are too muddled to seek by; `key_stamps` are the latter as the
     container counts. `size_wh` is the stored picture made
-    of square pixels. `corrupt` says that only damaged pictures decode.
+    of square pixels. `corrupt` says that only damaged pictures decode, `missing` how many seconds at the end the
+    file announces without holding them.
     """
 
     properties: VideoProperties
@@ -56,9 +57,16 @@ class Index:
     origin: float
     time_base: float
     corrupt: bool
+    missing: float
     times: NDArray[np.float64]
     key_times: NDArray[np.float64]
     key_stamps: tuple[int, ...]
+
+    def due(self, wanted: float) -> float | None:
+        """When the picture that should be on display at `wanted` began (file's clock); None where nothing tells."""
+        if not len(self.times):
+            return None
+        return float(self.times[max(0, int(np.searchsorted(self.times, wanted + TOLERANCE, "right")) - 1)])
 
     def shortcut(self, now: float, wanted: float) -> int | None:
         """The time stamp to seek to on the way from `now` to `wanted` (file's clock), where that pays."""
@@ -126,6 +134,7 @@ def _described(source: Source, first: Picture, stamps: list[Stamp], *, corrupt: 
         origin=first.time,
         time_base=base,
         corrupt=corrupt,
+        missing=max(0, source.stream.frames - frames) * source.step if stamps else 0.0,
         times=times * base + shift,
         key_times=keys * base + shift,
         key_stamps=tuple(keys.tolist()),

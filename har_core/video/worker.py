@@ -82,6 +82,7 @@ def _probed(path: Path) -> Iterator[Answer]:
             "properties": dataclasses.asdict(index.properties),
             "container": index.container,
             "pixel_format": index.pixel_format,
+            "missing": index.missing,
             "turned": index.orientation != Orientation(),
         },
         None,
@@ -92,14 +93,14 @@ def _read(path: Path, request: dict[str, Any]) -> Iterator[Answer]:
     from har_core.video import decode, stream
 
     side = request["longest_side"]
-    if request["ask"] == "watch":
-        pictures = stream.watch(request["address"], longest_side=side)
-    elif request["ask"] == "frames":
-        pictures = decode.frames(path, longest_side=side)
+    if request["ask"] == "read":
+        for instant, rgb, lost in decode.read(path, request["seconds"], longest_side=side):
+            yield {"seconds": instant, "height": rgb.shape[0], "width": rgb.shape[1], "lost": lost}, rgb
     else:
-        pictures = decode.read(path, request["seconds"], longest_side=side)
-    for instant, rgb in pictures:
-        yield {"seconds": instant, "height": rgb.shape[0], "width": rgb.shape[1]}, rgb
+        pictures = (stream.watch(request["address"], longest_side=side) if request["ask"] == "watch"
+                    else decode.frames(path, longest_side=side))  # fmt: skip
+        for instant, rgb in pictures:
+            yield {"seconds": instant, "height": rgb.shape[0], "width": rgb.shape[1]}, rgb
     yield {"end": True}, None
 
 

@@ -31,6 +31,13 @@ def test_a_clip_is_named_and_a_broken_one_gets_its_sentence(
     assert not k.set_value(1).run().exception
 
 
+def test_a_damaged_clip_gets_no_sure_answer(ready_workspace: Path, spoilt: Path, open_page: Open) -> None:
+    app = open_page("predict")
+    app = app.file_uploader[0].upload("half.mp4", spoilt.read_bytes()).run()
+    assert not app.exception and not app.error
+    assert "### Perhaps" in words(app) and "half.mp4 is damaged" in words(app).replace("\\", "")
+
+
 def test_an_upload_is_kept_once_and_under_a_harmless_name(workspace: Path) -> None:
     first = loaders.keep_upload("../../a b.mp4", io.BytesIO(b"1"))
     assert first == loaders.keep_upload("../../a b.mp4", io.BytesIO(b"1"))

@@ -174,7 +174,7 @@ def test_predict_keeps_the_order_and_says_what_failed(
     assert [answer["clip"] for answer in answers] == [str(clip) for clip in clips]
     assert set(answers[1]) == {"clip", "error"} and "broken.mp4" in answers[1]["error"]
     for answer, action in ((answers[0], "slide"), (answers[2], "blink")):
-        assert set(answer) == {"clip", "seconds", "top", "unsure", "unsure_below"}
+        assert set(answer) == {"clip", "seconds", "top", "unsure", "unsure_below", "damage"}
         assert answer["top"][0]["action"] == action and len(answer["top"]) == 2
         assert answer["top"][0]["probability"] > answer["top"][1]["probability"]
     exact = Predictor(tiny_model).predict(clips[0]).top(2)
@@ -229,7 +229,7 @@ def test_predict_names_people(
 ) -> None:
     clip = tiny / "rise" / "v_rise_g04_c01.mp4"
     (answer,) = document("predict", clip, "--model", tiny_model, "--people", "--top", "2")
-    assert set(answer) == {"clip", "seconds", "top", "unsure", "unsure_below", "people"}
+    assert set(answer) == {"clip", "seconds", "top", "unsure", "unsure_below", "damage", "people"}
     (person,) = answer["people"]
     assert set(person) == {"id", "seconds", "top", "timeline"} and person["id"] == 1 and len(person["top"]) == 2
     assert person["seconds"][0] == 0 and 0 < person["seconds"][1] <= answer["seconds"]
@@ -433,6 +433,15 @@ def test_weights_are_fetched(
     code, out, err = run("weights", "fetch", "yolo26n")
     assert code == 1 and not out
     one_sentence(err)
+
+
+def test_predict_says_that_a_film_is_damaged(
+    run: Run, document: Callable[..., Any], tiny_model: Path, spoilt: Path
+) -> None:
+    (answer,) = document("predict", spoilt, "--model", tiny_model)
+    assert answer["unsure"] and "spoilt.mp4 is damaged" in answer["damage"]
+    code, out, _ = run("predict", spoilt, "--model", tiny_model, "--top", "1")
+    assert code == 0 and out.splitlines()[0] == f"{spoilt}\tunsure: {answer['damage']}"
 
 
 def test_predict_says_unsure_and_knows_the_bundled_by_name(run: Run, document: Callable[..., Any], tiny: Path) -> None:

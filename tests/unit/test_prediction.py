@@ -119,6 +119,18 @@ def test_thumbnails_are_frames_that_were_looked_at(predictor: Predictor, long: P
         predictor.examine(long, thumbnails=-1)
 
 
+def test_a_film_that_decodes_in_part_only_is_not_named_with_confidence(
+    predictor: Predictor, long: Path, spoilt: Path, early: Path, tmp_path: Path
+) -> None:
+    assert predictor.examine(long).damage == "" and predictor.examine(early).damage == ""
+    seen = predictor.examine(spoilt)
+    assert seen.unsure and "spoilt.mp4 is damaged: " in seen.damage and "frames looked at do not decode" in seen.damage
+    whole = early.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    cut = predictor.examine(tmp_path / "cut.mp4")
+    assert cut.unsure and "s are not in the file" in cut.damage
+
+
 def test_shuffled_and_single_frames(predictor: Predictor, long: Path) -> None:
     plain = predictor.examine(long).prediction.probabilities
     shuffled = [predictor.examine(long, shuffle=seed).prediction.probabilities for seed in (1, 1, 2)]

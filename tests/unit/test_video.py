@@ -221,10 +221,10 @@ def test_seeking_gives_the_frames_of_one_pass(
     jumps: list[int] = []
     jump = decode._Walk._jump
     monkeypatch.setattr(decode._Walk, "_jump", lambda self, *args: jumps.append(1) or jump(self, *args))
-    sought = [rgb for _, rgb in decode.read(path, instants, longest_side=64)]
+    sought = [rgb for _, rgb, _ in decode.read(path, instants, longest_side=64)]
     assert jumps
     monkeypatch.setattr(index.Index, "shortcut", lambda *_: None)
-    straight = [rgb for _, rgb in decode.read(path, instants, longest_side=64)]
+    straight = [rgb for _, rgb, _ in decode.read(path, instants, longest_side=64)]
     index._index.cache_clear()
     assert [number_of(rgb) for rgb in straight] == [0, 3, 70, 71, 139, 240, 249, 249]
     for one, other in zip(sought, straight, strict=True):
@@ -235,7 +235,7 @@ def test_a_seek_that_lands_too_late_is_taken_back(tmp_path: Path, monkeypatch: p
     path = film(tmp_path / "gop.mp4", list(range(200)), g="20")
     far = decode.Source.seek
     monkeypatch.setattr(decode.Source, "seek", lambda self, pts: far(self, pts * 2))
-    numbers = [number_of(rgb) for _, rgb in decode.read(path, [0.0, 9.0, 15.0], longest_side=64)]
+    numbers = [number_of(rgb) for _, rgb, _ in decode.read(path, [0.0, 9.0, 15.0], longest_side=64)]
     assert numbers == [0, 90, 150]
 
 
@@ -299,6 +299,25 @@ def test_a_film_cut_off_gives_what_is_there(tmp_path: Path, clip: Path) -> None:
     cut.write_bytes(whole[:300])
     with pytest.raises(VideoError, match=r"cut\.mp4"):
         video.probe(cut)
+
+
+def lost_of(path: Path) -> list[float]:
+    lost: list[float] = []
+    assert len(list(video.read(path, [0.0, 1.0, 2.0, 3.5], lost=lost.append))) == 4
+    return lost
+
+
+def test_it_is_told_which_frames_do_not_decode(clip: Path, spoilt: Path) -> None:
+    assert lost_of(clip) == [] and video.cut_off(clip) == 0
+    assert lost_of(spoilt) == [2.0, 3.5] and video.cut_off(spoilt) == 0
+
+
+def test_it_is_told_what_a_film_announces_without_having_it(tmp_path: Path, early: Path) -> None:
+    whole = early.read_bytes()
+    kept = whole.index(b"mdat") + (len(whole) - whole.index(b"mdat")) // 2
+    (tmp_path / "cut.mp4").write_bytes(whole[:kept])
+    missing, there = video.cut_off(tmp_path / "cut.mp4"), video.probe(tmp_path / "cut.mp4").seconds
+    assert missing > 0.5 and missing + there == pytest.approx(4.0, abs=0.15)
 
 
 def test_damaged_bytes_never_crash(tmp_path: Path, clip: Path) -> None:
