@@ -34,7 +34,8 @@ class Card(Config):
     trained before there were any. `scores` are those on its validation clips. `views` says what it was
     shown while it learned: the whole picture ("frame"), people ("person"), or both. The logits are divided by
     `temperature` before the softmax, an answer below `unsure_below` is none; `calibration` holds the figures that
-    both come from, as `calibration.calibrate` gives them, empty where nobody looked.
+    both come from, as `calibration.calibrate` gives them, empty where nobody looked. `limits` says in a sentence or
+    two what it is not good for, for whoever is about to choose it.
     """
 
     classes: tuple[str, ...]
@@ -51,6 +52,7 @@ class Card(Config):
     temperature: float = 1.0
     unsure_below: float = 0.0
     calibration: dict[str, Any] = field(default_factory=dict)
+    limits: str = ""
     licence: str = LICENCE
     format: int = FORMAT
     scores: dict[str, Any] = field(default_factory=dict)

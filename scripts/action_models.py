@@ -48,6 +48,8 @@ class Recipe:
     none: dict[str, int] = field(default_factory=dict)
     """Folders of other things, and how many clips of each train (and validate) as `none`."""
     config: dict[str, Any] = field(default_factory=dict)
+    limits: str = ""
+    """What the model is not good for: goes into its card, for the pages to show."""
 
 
 # By whole sources, so that no film and nobody in it is on both sides.
@@ -66,6 +68,8 @@ RECIPES = {
             "person-stills": 10,
         },
         config={"epochs": 40, "validation_fraction": 0.25, "view": "both"},
+        limits="It learned from 12 people before one wall and one camera, "
+        "and names poses; it does not judge how well they are done.",
     ),
     "gestures": Recipe(
         "air-drawing",
@@ -73,12 +77,16 @@ RECIPES = {
         renamed={"carret": "caret", "circlecc": "circle", "del": "delete"},
         none={"yoga": 6, "ut-interaction": 6, "ucf101-partial": 6, "basketball-actions": 6},
         config={"epochs": 40, "augment": {"flip": False}, "validation_fraction": 0.25},
+        limits="It learned from forearms as their owners see them. A "
+        "camera that looks at you shows it something it does not know.",
     ),
     "interaction": Recipe(
         "ut-interaction",
         left_out=("point",),
         none={"yoga": 8, "air-drawing": 8, "ucf101-partial": 8, "basketball-actions": 8},
         config={"epochs": 40, "validation_fraction": 0.25},
+        limits="For two people who fill the picture. More people, or small ones, mislead "
+        "it, and 6 of 68 videos of quite other things it named with confidence.",
     ),
 }
 
@@ -171,7 +179,7 @@ def finish(name: str, work: Path, out: Path) -> None:
     save_file(halved, folder / "weights.safetensors")
     (folder / "weights.safetensors").chmod(0o644)  # whoever checks the project out may read it
     scores_of = {**card.scores, **told}
-    card = replace(card, dataset=name, split={}, scores=scores_of)
+    card = replace(card, dataset=name, split={}, scores=scores_of, limits=RECIPES[name].limits)
     (folder / "card.json").write_text(json.dumps(card.to_json(), indent=1, allow_nan=False, ensure_ascii=False))
     print(json.dumps({**told["validation"], **told["other things"], "temperature": card.temperature,
                       "unsure below": card.unsure_below}, indent=1))  # fmt: skip

@@ -96,6 +96,9 @@ def choose_model() -> Model | None:
     _recall("model", found)
     name = st.selectbox("Model", list(found), format_func=run_title, key="model", bind="query-params")
     st.session_state["kept model"] = name
+    with st.container():  # a place that is there for every model, so that nothing below moves when another is chosen
+        if found[name].limits:
+            st.caption(f":material/info: {plain(found[name].limits)}")
     return found[name]
 
 

@@ -54,10 +54,20 @@ class Model:
     @property
     def actions(self) -> tuple[str, ...]:
         """What it can name, read without loading torch; empty where the card is damaged."""
+        named = self._card().get("classes")
+        return tuple(map(str, named)) if isinstance(named, list) else ()
+
+    @property
+    def limits(self) -> str:
+        """What it is not good for, in words; empty where its card does not say."""
+        return str(self._card().get("limits", ""))
+
+    def _card(self) -> dict[str, object]:
         try:
-            return tuple(map(str, json.loads((self.folder / "card.json").read_text(encoding="utf-8"))["classes"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return ()
+            card = json.loads((self.folder / "card.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return card if isinstance(card, dict) else {}
 
 
 def models() -> list[Model]:

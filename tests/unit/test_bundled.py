@@ -45,6 +45,7 @@ def test_a_recogniser_is_calibrated_and_knows_that_there_are_other_things(folder
     assert card.calibration["fitted"] and card.calibration["others"] > 20
     told = card.scores["other things"]
     assert told["named"] <= 0.1 * told["clips"]
+    assert card.limits.endswith("."), "whoever chooses it must know what it is not good for"
     assert card.scores["command"] and card.scores["curves"] and card.fingerprint
     assert len(card.scores["validation"]["confusion"]) == len(card.classes)
     grey = np.full((90, 120, 3), 128, np.uint8)
