@@ -61,6 +61,7 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
             st.markdown("**A data set is ready.** Train a model on it.")
             if st.button("Train a model", type="primary", icon=":material/model_training:"):
                 go_to("train")
+            _try_what_comes_with_it(ready)
         else:
             st.markdown("**No data set yet?** Try the example data set (a minute or two), or bring your own clips.")
             st.caption(plain(purpose()))
@@ -68,14 +69,20 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
                 make_example_button()
                 if st.button("Bring your own clips", icon=":material/upload:"):
                     go_to("dataset")
-            if ready:
-                st.markdown("**Or see what it can do:** it comes with recognisers of yoga poses, of gestures "
-                            "and of what two people do.")  # fmt: skip
-                with st.container(horizontal=True):
-                    if st.button("Predict a clip", icon=":material/movie:"):
-                        go_to("predict")
-                    if st.button("Go live", icon=":material/videocam:"):
-                        go_to("live")
+            _try_what_comes_with_it(ready)
+
+
+def _try_what_comes_with_it(ready: list[Model]) -> None:
+    """The offer that needs neither clips nor training; nothing where no model came with the project."""
+    if not ready:
+        return
+    st.markdown("**Or see what it can do:** it comes with recognisers of yoga poses, of gestures "
+                "and of what two people do.")  # fmt: skip
+    with st.container(horizontal=True):
+        if st.button("Predict a clip", icon=":material/movie:"):
+            go_to("predict")
+        if st.button("Go live", icon=":material/videocam:"):
+            go_to("live")
 
 
 def _data_sets(names: list[str]) -> None:

@@ -64,6 +64,19 @@ def test_a_first_visitor_who_asks_for_a_page_gets_it_in_its_frame(workspace: Pat
     assert app.session_state["framed"]
 
 
+def test_what_comes_with_it_can_be_tried_beside_an_own_data_set(
+    tmp_path: Path, clips: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAR_WORKSPACE", str(tmp_path / "own"))
+    dataset.link(tmp_path / "own", "tiny", clips)
+    app = open_page()
+    assert not app.exception and "A data set is ready" in words(app) and "see what it can do" in words(app)
+    app = button(app, "Predict a clip")
+    assert app.title[0].value == "Video Predict" and "one wall and one camera" in words(app)
+    app = app.selectbox(key="model").set_value("actions-interaction").run()
+    assert not app.exception and "two people who fill the picture" in words(app)
+
+
 def test_what_comes_with_it_can_be_tried_at_once(
     tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
