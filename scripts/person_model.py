@@ -1,7 +1,8 @@
 """Make models/person: a YOLO11n that finds people and nothing else, distilled from random numbers.
 
     PYTHONPATH=. python scripts/person_model.py label --teacher FOLDER --out WORK SOURCE [SOURCE ...]
-    PYTHONPATH=. python scripts/person_model.py train WORK --teacher FOLDER --minutes 100
+    PYTHONPATH=. python scripts/person_model.py label --teacher FOLDER --out WORK --more --step 0.2 --most 60 SOURCE ...
+    PYTHONPATH=. python scripts/person_model.py train WORK --teacher FOLDER --minutes 100 [--from models/person/...]
     PYTHONPATH=. python scripts/person_model.py score WORK --detectors models/person/person_openvino_model [hog]
     PYTHONPATH=. python scripts/person_model.py export WORK --out models/person
 
@@ -29,6 +30,8 @@ import numpy as np
 import openvino
 import torch
 from openvino import opset13 as ov_ops
+from person_pictures import Pictures, lessons
+from person_start import warmed
 from torch import Tensor
 from torch.nn import functional
 
@@ -49,18 +52,23 @@ PICTURES = (".jpg", ".jpeg", ".png")
 FILMS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".gif")
 
 
-def label(sources: list[Path], teacher_path: str, work: Path) -> None:
-    """Write WORK/pictures/*.jpg and WORK/boxes.jsonl: name, group, human, boxes (shares of width and height)."""
+def label(sources: list[Path], teacher_path: str, work: Path, *, more: bool, step: float, most: int) -> None:
+    """Write WORK/pictures/*.jpg and WORK/boxes.jsonl: name, group, human, boxes (shares of width and height).
+
+    With `more`, what is there stays, and frames of those groups that train come to it, in doubt or not.
+    """
     teacher = detection.load(teacher_path, LiveConfig(iou=0.6, most_people=60))
     assert teacher is not None
     (work / "pictures").mkdir(parents=True, exist_ok=True)
-    with (work / "boxes.jsonl").open("w") as told:
-        number = 0
+    with (work / "boxes.jsonl").open("a" if more else "w") as told:
+        number = len(list((work / "pictures").iterdir())) if more else 0
         for source in sources:
             before = number
             for file in sorted(p for p in source.rglob("*") if p.suffix.lower() in (*PICTURES, *FILMS)):
                 group = f"{source.name}/{file.parent.name}/{file.stem.rstrip('0123456789_-')[:40] or file.stem}"
-                for rgb, boxes, human in _labelled(file, teacher):
+                if more and (file.suffix.lower() in PICTURES or _held_out(group)):
+                    continue
+                for rgb, boxes, human in _labelled(file, teacher, step=step, most=most, doubtful=more):
                     name = f"{number:06d}.jpg"
                     (work / "pictures" / name).write_bytes(jpeg(shrink(rgb, SIDE), quality=92))
                     row = {"name": name, "group": group, "source": source.name, "human": human, "boxes": boxes}
@@ -69,7 +77,13 @@ def label(sources: list[Path], teacher_path: str, work: Path) -> None:
             print(f"{source.name}: {number - before} pictures", flush=True)
 
 
-def _labelled(file: Path, teacher: detection.Detector) -> Iterator[tuple[Rgb, list[list[float]], bool]]:
+def _held_out(group: str) -> bool:
+    return zlib.crc32(group.encode()) % 4 == 0
+
+
+def _labelled(
+    file: Path, teacher: detection.Detector, *, step: float, most: int, doubtful: bool
+) -> Iterator[tuple[Rgb, list[list[float]], bool]]:
     if file.suffix.lower() in PICTURES:
         bgr = cv2.imread(str(file))
         if bgr is None:
@@ -81,25 +95,25 @@ def _labelled(file: Path, teacher: detection.Detector) -> Iterator[tuple[Rgb, li
             rows = [[float(v) for v in line.split()] for line in written.read_text().splitlines() if line.strip()]
             people = [[x - w / 2, y - h / 2, x + w / 2, y + h / 2] for kind, x, y, w, h in rows if int(kind) == 0]
             yield rgb, people, True
-        elif (boxes := _taught(rgb, teacher)) is not None:
+        elif (boxes := _taught(rgb, teacher, doubtful=doubtful)) is not None:
             yield rgb, boxes, False
         return
     try:
         seconds = video.probe(file).seconds
-        number = max(1, min(MOST_FRAMES, int(seconds / STEP_SECONDS)))
+        number = max(1, min(most, int(seconds / step)))
         for _, rgb in video.read(file, (np.arange(number) + 0.5) * seconds / number, longest_side=960):
-            if (boxes := _taught(rgb, teacher)) is not None:
+            if (boxes := _taught(rgb, teacher, doubtful=doubtful)) is not None:
                 yield rgb, boxes, False
     except Exception as error:  # one odd file of many
         print(f"  {file.name} is left out: {error}", flush=True)
 
 
-def _taught(rgb: Rgb, teacher: detection.Detector) -> list[list[float]] | None:
-    """The teacher's boxes, or None where it is in doubt: a wrong lesson is worse than none."""
+def _taught(rgb: Rgb, teacher: detection.Detector, *, doubtful: bool) -> list[list[float]] | None:
+    """The teacher's boxes, or None where it is in doubt, unless that is wanted: a wrong lesson is worse than none."""
     found = teacher.detect(rgb)
     sure = found.xyxy[found.confidence >= SURE]
     for box in found.xyxy[(found.confidence < SURE) & (found.confidence >= DOUBTFUL)]:
-        if not len(sure) or _overlap(box[None], sure).max() < 0.5:
+        if not doubtful and (not len(sure) or _overlap(box[None], sure).max() < 0.5):
             return None
     scale = np.array([rgb.shape[1], rgb.shape[0]] * 2)
     return (sure / scale).round(5).tolist()  # type: ignore[no-any-return]  # numpy knows no better
@@ -117,61 +131,10 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def rows_of(work: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What trains and what is held out, by group."""
     rows = [json.loads(line) for line in (work / "boxes.jsonl").read_text().splitlines()]
-    held = [row for row in rows if (zlib.crc32(row["name"].encode()) % 2 == 0 if row["human"]
-                                    else zlib.crc32(row["group"].encode()) % 4 == 0)]  # fmt: skip
+    held = [row for row in rows if (zlib.crc32(row["group"].encode()) % 2 == 0 if row["human"]
+                                    else _held_out(row["group"]))]  # fmt: skip
     names = {row["name"] for row in held}
     return [row for row in rows if row["name"] not in names], held
-
-
-class Pictures:
-    """All training pictures in memory, and the hard variations of them."""
-
-    def __init__(self, work: Path, rows: list[dict[str, Any]]) -> None:
-        self.rgb = [cv2.imread(str(work / "pictures" / row["name"]))[..., ::-1].copy() for row in rows]
-        # Sources differ much in size: each gets a like share, photographs (no two alike) a larger one.
-        counts: dict[str, int] = {}
-        for row in rows:
-            counts[row["source"]] = counts.get(row["source"], 0) + 1
-        weights = np.array([(3 if row["human"] else 1) / math.sqrt(counts[row["source"]]) for row in rows])
-        self.weights = weights / weights.sum()
-
-    def sample(self, random_: np.random.Generator, size: int) -> np.ndarray:
-        """A picture uint8 `(size, size, 3)`: one of them, or four in a mosaic."""
-        if random_.random() < 0.5:
-            return self._coloured(random_, self._placed(random_, size, size))
-        canvas = np.full((size, size, 3), 114, np.uint8)
-        x, y = (random_.uniform(0.3, 0.7, 2) * size).astype(int)
-        for left, top, right, bottom in ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)):
-            canvas[top:bottom, left:right] = self._placed(random_, right - left, bottom - top)
-        return self._coloured(random_, canvas)
-
-    def _placed(self, random_: np.random.Generator, width: int, height: int) -> np.ndarray:
-        rgb = self.rgb[int(random_.choice(len(self.rgb), p=self.weights))]
-        h, w = rgb.shape[:2]
-        scale = min(width / w, height / h) * math.exp(random_.uniform(math.log(0.5), math.log(2.2)))
-        stretch = math.exp(random_.uniform(-0.15, 0.15))
-        sx, sy = scale * stretch, scale / stretch
-        dx = random_.uniform(min(0, width - w * sx), max(0, width - w * sx))
-        dy = random_.uniform(min(0, height - h * sy), max(0, height - h * sy))
-        moved = cv2.warpAffine(rgb, np.array([[sx, 0, dx], [0, sy, dy]]), (width, height), flags=cv2.INTER_AREA,
-                               borderValue=(114, 114, 114))  # fmt: skip
-        return moved[:, ::-1] if random_.random() < 0.5 else moved
-
-    def _coloured(self, random_: np.random.Generator, rgb: np.ndarray) -> np.ndarray:
-        if random_.random() < 0.9:
-            hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV).astype(np.float32)
-            hsv[..., 0] = (hsv[..., 0] + random_.uniform(-8, 8)) % 180
-            hsv[..., 1] *= random_.uniform(0.4, 1.5)
-            hsv[..., 2] = 255 * (hsv[..., 2] / 255) ** math.exp(random_.uniform(-0.6, 0.6)) * random_.uniform(0.6, 1.3)
-            rgb = cv2.cvtColor(hsv.clip(0, [179, 255, 255]).astype(np.uint8), cv2.COLOR_HSV2RGB)
-        if random_.random() < 0.1:
-            rgb = np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-        if random_.random() < 0.2:
-            rgb = cv2.GaussianBlur(rgb, (0, 0), random_.uniform(0.4, 1.6))
-        if random_.random() < 0.2:
-            noise = random_.normal(0, random_.uniform(3, 12), rgb.shape)
-            rgb = (rgb + noise).clip(0, 255).astype(np.uint8)
-        return rgb
 
 
 def teacher_of(folder: str, size: int, threads: int) -> Callable[[np.ndarray], list[Tensor]]:
@@ -233,16 +196,20 @@ def distilled(hints: dict[int, Tensor], raw: dict[str, Any], taught: list[Tensor
     return {"features": 2 * features, "scores": 2 * scores, "boxes": boxes}
 
 
-def train(work: Path, teacher: str, minutes: float, threads: int) -> None:
+def train(
+    work: Path, teacher: str, minutes: float, threads: int, *, begin: Path | None, rate: float, often: tuple[str, ...]
+) -> None:
     """Train until the time is up; WORK/last.pt is kept each minute, the schedule fits the minutes of all calls."""
     from ultralytics.nn.tasks import DetectionModel
 
     torch.set_num_threads(threads)
     learn, _ = rows_of(work)
-    pictures = Pictures(work, learn)
+    pictures = Pictures(work, learn, often)
     print(f"{len(learn)} pictures train", flush=True)
     teachers = {size: teacher_of(teacher, size, threads) for size in SIZES}
     model = DetectionModel("yolo11n.yaml", nc=1, verbose=False).to(memory_format=torch.channels_last)
+    if begin is not None and not (work / "last.pt").is_file():
+        warmed(model, begin, lambda random_: pictures.sample(random_, SIDE))
     hints: dict[int, Tensor] = {}
     for layer in HINTS:
         model.model[layer].register_forward_hook(lambda _m, _i, out, layer=layer: hints.__setitem__(layer, out))
@@ -260,17 +227,16 @@ def train(work: Path, teacher: str, minutes: float, threads: int) -> None:
         average, done, spent = kept["average"], kept["done"], kept["spent"]
     model.train()
     begun, shown, losses = time.monotonic() - spent, time.monotonic(), []
-    while (share := (time.monotonic() - begun) / (60 * minutes)) < 1:
-        random_ = np.random.default_rng((7, done))
-        size = int(random_.choice(SIZES))
-        rate = RATE * min(1.0, (done + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+    for pixels, taught in lessons(pictures, teachers, first=done, batch=BATCH):
+        if (share := (time.monotonic() - begun) / (60 * minutes)) >= 1:
+            break
+        risen = min(1.0, (done + 1) / (50 if begin else 200))
+        now = rate * risen * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimiser.param_groups:
-            group["lr"] = rate
-        batch = np.stack([pictures.sample(random_, size) for _ in range(BATCH)]).transpose(0, 3, 1, 2)
-        pixels = batch.astype(np.float32) / 255
+            group["lr"] = now
         with torch.autocast("cpu", torch.bfloat16):
             raw = model(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last))
-        parts = distilled(hints, raw, teachers[size](pixels))
+        parts = distilled(hints, raw, taught)
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -279,7 +245,7 @@ def train(work: Path, teacher: str, minutes: float, threads: int) -> None:
         keep = min(0.999, (1 + done) / (10 + done))
         for name, value in model.state_dict().items():
             average[name].mul_(keep).add_(value.float(), alpha=1 - keep)
-        losses.append([float(part) for part in parts.values()])
+        losses.append([float(part.detach()) for part in parts.values()])
         if time.monotonic() - shown > 60:
             shown = time.monotonic()
             told = "  ".join(f"{name} {value:.3f}" for name, value in zip(parts, np.mean(losses, 0), strict=True))
@@ -388,12 +354,18 @@ def main() -> None:
     one.add_argument("sources", nargs="+", type=Path)
     one.add_argument("--teacher", required=True)
     one.add_argument("--out", type=Path, required=True)
+    one.add_argument("--more", action="store_true", help="add frames of groups that train to a WORK that is there")
+    one.add_argument("--step", type=float, default=STEP_SECONDS, help="seconds between two frames of a film")
+    one.add_argument("--most", type=int, default=MOST_FRAMES, help="frames of a film")
     for name in ("train", "score", "export"):
         one = commands.add_parser(name)
         one.add_argument("work", type=Path)
         one.add_argument("--teacher", required=name == "train")
         one.add_argument("--minutes", type=float, default=100)
         one.add_argument("--threads", type=int, default=2)
+        one.add_argument("--from", dest="begin", type=Path, help="go on from an exported model instead of from nothing")
+        one.add_argument("--rate", type=float, default=RATE, help="of learning, at its highest")
+        one.add_argument("--often", nargs="*", default=[], help="sources to take three times as often")
         one.add_argument("--detectors", nargs="*", default=[])
         one.add_argument("--out", type=Path, default=Path("models/person"))
         one.add_argument("--size", type=int, default=LiveConfig().detector_size)
@@ -401,9 +373,10 @@ def main() -> None:
     random.seed(0)
     torch.manual_seed(0)
     if given.command == "label":
-        label(given.sources, given.teacher, given.out)
+        label(given.sources, given.teacher, given.out, more=given.more, step=given.step, most=given.most)
     elif given.command == "train":
-        train(given.work, given.teacher, given.minutes, given.threads)
+        train(given.work, given.teacher, given.minutes, given.threads, begin=given.begin, rate=given.rate,
+              often=tuple(given.often))  # fmt: skip
     elif given.command == "score":
         score(given.work, given.detectors)
     else:
