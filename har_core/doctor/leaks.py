@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from har_core.doctor.findings import Finding, Honesty
 
-_MOST_CLIPS = 2000
+_MOST_CLIPS = 1500
 """More would tell the same and take longer."""
-_REPEATS, _FOLDS, _DIMENSIONS, _DRAWS = 3, 5, 64, 2000
+_REPEATS, _FOLDS, _DIMENSIONS, _DRAWS = 2, 5, 64, 2000
 _FEWEST_GROUPS = 3
+_STRENGTH = 10.0
+"""Of what the classifier may learn (the inverse of its regularisation): more took longer and scored the same."""
 
 
 def honesty(
@@ -48,6 +50,7 @@ def honesty(
     number = len(set(owners.tolist()))
     if number < _FEWEST_GROUPS or len(set(names.tolist())) < 2 or number == len(names):
         return None
+    vectors = _components(vectors)
     right = []
     for whole in (False, True):
         found = _right(vectors, names, owners, whole=whole, cancelled=cancelled)
@@ -62,16 +65,23 @@ def honesty(
     )  # fmt: skip
 
 
+def _components(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The first principal components of the standardised vectors, the first of deviation 1: labels play no part."""
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    size = min(_DIMENSIONS, len(vectors) - 1, vectors.shape[1])
+    found = PCA(size, random_state=0).fit_transform(StandardScaler().fit_transform(vectors))
+    return np.asarray(found / max(float(found[:, 0].std()), 1e-9))
+
+
 def _right(
     vectors: NDArray[np.float64], names: NDArray[np.str_], owners: NDArray[np.str_], *, whole: bool,
     cancelled: Callable[[], bool],
 ) -> NDArray[np.float64] | None:  # fmt: skip
     """How often each clip is named right by those that have not seen it, `(N,)` in [0, 1]."""
-    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     folds = min(_FOLDS, len(set(owners.tolist())), max(2, min(Counter(names.tolist()).values())))
     right = np.zeros(len(names))
@@ -79,16 +89,13 @@ def _right(
         warnings.simplefilter("ignore")
         for repeat in range(_REPEATS):
             kind = StratifiedGroupKFold if whole else StratifiedKFold
-            parts = kind(folds, shuffle=True, random_state=repeat).split(vectors, names, owners)
-            for train, held in parts:
+            for train, held in kind(folds, shuffle=True, random_state=repeat).split(vectors, names, owners):
                 if cancelled():
                     return None
                 if len(set(names[train].tolist())) < 2:  # a large group took all else with it
                     right[held] += names[held] == names[train][0]
                     continue
-                size = min(_DIMENSIONS, len(train) - 1, vectors.shape[1])
-                steps = StandardScaler(), PCA(size, random_state=0), LogisticRegression(max_iter=300)
-                classifier = make_pipeline(*steps).fit(vectors[train], names[train])
+                classifier = LogisticRegression(C=_STRENGTH, max_iter=200).fit(vectors[train], names[train])
                 right[held] += classifier.predict(vectors[held]) == names[held]
     return right / _REPEATS
 

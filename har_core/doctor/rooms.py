@@ -82,11 +82,11 @@ def propose(
     number = len(actions)
     if number < _FEWEST_CLIPS:
         return None
-    still = np.median(frames, axis=1).astype(np.float32)
-    background = _background_distance(np.stack([resize(p.astype(np.uint8), _COARSE_WH) for p in still]), cancelled)
+    still = np.stack([_middle(each) for each in frames])
+    background = _background_distance(np.stack([resize(picture, _COARSE_WH) for picture in still]), cancelled)
     if background is None:
         return None
-    colours = np.sqrt(_foreground(frames.astype(np.float32), still, background))
+    colours = np.sqrt(_foreground(frames, still, background))
     distances = (
         _angle(_without_action(colours, actions, _TAKEN_OUT)),
         background,
@@ -94,6 +94,13 @@ def propose(
     )
     total = sum(weight * _standard(each) for weight, each in zip(_WEIGHTS, distances, strict=True))
     return _cut(np.asarray(total))
+
+
+def _middle(pictures: Rgb) -> Rgb:
+    """The median of pictures `(N, H, W, 3)`, the upper of two; four times as fast as numpy's own."""
+    at = len(pictures) // 2
+    # Of 16 bits because numpy selects among those by vector instructions, and not among those of 8.
+    return np.asarray(np.partition(pictures.astype(np.uint16), at, axis=0)[at].astype(np.uint8))
 
 
 def _background_distance(pictures: Rgb, cancelled: Callable[[], bool]) -> Floats | None:
@@ -109,17 +116,17 @@ def _background_distance(pictures: Rgb, cancelled: Callable[[], bool]) -> Floats
     return found
 
 
-def _foreground(frames: NDArray[np.float32], still: NDArray[np.float32], background: Floats) -> Floats:
+def _foreground(frames: Rgb, still: Rgb, background: Floats) -> Floats:
     """The colours of what is not background: histograms `(N, bins)` that sum to 1, flat where there is nothing."""
     number = len(frames)
     nearest = max(3, min(_NEIGHBOURS, number // 3))
     found = np.empty((number, _BINS**3))
     for i in range(number):
         like = np.argpartition(background[i], nearest - 1)[:nearest]
-        empty = np.median(still[like], axis=0)
+        empty = _middle(still[like]).astype(np.float32)
         # Another exposure of the same place is no foreground.
-        gain = np.median((empty + 1) / (still[i] + 1), axis=(0, 1))
-        lit = frames[i] * gain
+        gain = np.median((empty + 1) / (still[i].astype(np.float32) + 1), axis=(0, 1))
+        lit = frames[i].astype(np.float32) * gain
         found[i] = _histogram(lit[_opened(np.abs(lit - empty).max(axis=-1) > _DIFFERS)])
     return found
 

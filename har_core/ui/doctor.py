@@ -9,16 +9,16 @@ import numpy as np
 import streamlit as st
 
 from har_core import embeddings, plots
+from har_core import facts as clip_facts
 from har_core.dataset import Dataset, versions
 from har_core.doctor import SEVERITIES, Diagnosis, Finding, Fix, Honesty, examine
 from har_core.doctor.findings import counting
-from har_core.embeddings import Vectors
 from har_core.errors import HarError
 from har_core.facts import STRIP_FRAMES, ClipFacts
 from har_core.images import jpeg, read_jpeg, resize
 from har_core.ui.editing import undo_button
 from har_core.ui.frame import chart, plain, reporting
-from har_core.ui.jobs import jobs
+from har_core.ui.jobs import Cancelled, Job, Report, jobs
 from har_core.ui.picking import show_clips
 from har_core.ui.reading import bar, known_facts, looking
 from har_core.ui.shelf import shelf
@@ -50,8 +50,8 @@ def show(source: Dataset) -> None:
     facts = known_facts(source)
     settled = not looking(source).running
     with reporting():
-        vectors = _vectors(source)
-        diagnosis = _diagnosis(source, facts, vectors, settled=settled)
+        deep = _deep(source, settled=settled)
+        diagnosis = deep or _diagnosis(source, facts, settled=settled)
         _summary(source, diagnosis)
         if not settled:
             st.caption(
@@ -59,22 +59,22 @@ def show(source: Dataset) -> None:
                 "say when all have been."
             )
         if not diagnosis.findings:
-            _well(diagnosis, deep=vectors is not None)
+            _well(diagnosis, deep=deep is not None)
         for finding in diagnosis.findings:
             _card(source, finding, facts, diagnosis.honesty)
-        _deeper(source, vectors)
+        if deep is None and settled:
+            _deeper(source)
         if diagnosis.honesty and not diagnosis.honesty.leaks:
             _no_leak(diagnosis.honesty)
 
 
-def _diagnosis(source: Dataset, facts: Mapping[str, ClipFacts], vectors: Vectors | None, *, settled: bool) -> Diagnosis:
+def _diagnosis(source: Dataset, facts: Mapping[str, ClipFacts], *, settled: bool) -> Diagnosis:
     """Made anew when there is more to go by; while clips are being looked at, only when twice as many are known."""
-    much = len(facts) if settled else len(facts).bit_length()
-    key = (id(source), settled, much, vectors is not None)
+    key = (id(source), settled, len(facts) if settled else len(facts).bit_length())
 
     def make() -> tuple[Diagnosis, Dataset]:
         with st.spinner("Examining the clips"):
-            return examine(source, facts, vectors), source
+            return examine(source, facts), source
 
     with st.container():  # a place for what is drawn meanwhile, or all below would be built anew
         return shelf("diagnoses", 8).get(key, make)[0]
@@ -200,24 +200,41 @@ def _tell() -> None:
         st.toast(plain(told), icon=":material/healing:")
 
 
-def _vectors(source: Dataset) -> Vectors | None:
-    """A vector for each clip where somebody has looked deeper, else None."""
-    with_model = embeddings.stamp(source)
-    key = (id(source), with_model)
-    vectors: Vectors = shelf("doctor's vectors", 2).get(key, lambda: (embeddings.known(source, source.clips), source))[
-        0
-    ]
-    known = float(np.isfinite(vectors.sum(axis=1)).mean()) if len(vectors) else 0.0
-    job = jobs().get(("deeper", source.root))
-    over = job is not None and not job.running and not job.cancelled and not job.failed
-    # A few clips may not be decodable; where many are new, it is worth looking again.
-    return vectors if known == 1 or (over and known > 0.9) else None
+def _deep(source: Dataset, *, settled: bool) -> Diagnosis | None:
+    """What a deeper look told of the data set as it is now; None where nobody has asked for one, or until it is done.
+
+    Where somebody has, before an edit or another day, it is made anew by itself: what takes long is kept.
+    """
+    job: Job[Diagnosis] | None = jobs().get(("deeper", source.root))
+    mine = job is not None and job.about is source
+    if job is not None and mine and not (job.running or job.failed or job.cancelled):
+        return job.result()
+    if settled and not mine and (job is None or not job.running) and _known_deeply(source):
+        _start(source)
+    return None
 
 
-def _deeper(source: Dataset, vectors: Vectors | None) -> None:
+def _known_deeply(source: Dataset) -> bool:
+    """Whether there is a vector for nearly every clip: a few may not be decodable."""
+
+    def share() -> tuple[float, Dataset]:
+        vectors = embeddings.known(source, source.clips)
+        return float(np.isfinite(vectors.sum(axis=1)).mean()), source
+
+    return shelf("known deeply", 8).get((id(source), embeddings.stamp(source)), share)[0] > 0.95
+
+
+def _start(source: Dataset) -> None:
+    def look(report: Report, cancelled: Cancelled) -> Diagnosis:
+        """Runs in the job's thread; Streamlit is not touched."""
+        vectors = embeddings.clip_embeddings(source, source.clips, progress=report, cancelled=cancelled)
+        return examine(source, clip_facts.known(source), vectors, cancelled=cancelled)
+
+    jobs().start(("deeper", source.root), look, about=source)
+
+
+def _deeper(source: Dataset) -> None:
     """The button that starts a deeper look, or how far it is."""
-    if vectors is not None:
-        return
     job = jobs().get(("deeper", source.root))
     with st.container(border=True, key="deeper"):
         st.markdown(
@@ -231,13 +248,7 @@ def _deeper(source: Dataset, vectors: Vectors | None) -> None:
             with reporting():
                 job.result()
         if st.button(f"Look deeper ({_takes(source)})", key="look deeper", icon=":material/troubleshoot:"):
-            jobs().start(
-                ("deeper", source.root),
-                lambda report, cancelled: embeddings.clip_embeddings(
-                    source, source.clips, progress=report, cancelled=cancelled
-                ),
-                about=source,
-            )
+            _start(source)
             st.rerun()
 
 
