@@ -134,7 +134,7 @@ def _described(source: Source, first: Picture, stamps: list[Stamp], *, corrupt: 
         origin=first.time,
         time_base=base,
         corrupt=corrupt,
-        missing=max(0, source.stream.frames - frames) * source.step if stamps else 0.0,
+        missing=_missing(source, frames, seconds) if stamps else 0.0,
         times=times * base + shift,
         key_times=keys * base + shift,
         key_stamps=tuple(keys.tolist()),
@@ -172,6 +172,16 @@ def _extent(source: Source, first: Picture, stamps: list[Stamp]) -> tuple[int, f
     if not 0 < seconds < 1e7:
         seconds = frames * source.step
     return frames, max(seconds, _SHORTEST) if frames == 1 else seconds
+
+
+def _missing(source: Source, frames: int, seconds: float) -> float:
+    """Seconds at its end that a file announces and does not hold; 0 where it announces nothing to be trusted."""
+    if source.stream.frames:
+        return max(0, source.stream.frames - frames) * source.step
+    # Matroska tells the length of the whole, which with sound need not be that of the picture.
+    told = (source.container.duration or 0) / 1e6
+    alone = len(source.container.streams) == 1 and source.container.format.name.startswith("matroska")
+    return max(0.0, told - seconds) if alone and told < 1e5 else 0.0
 
 
 def _orientation(first: Picture) -> Orientation:

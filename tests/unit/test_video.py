@@ -318,6 +318,11 @@ def test_it_is_told_what_a_film_announces_without_having_it(tmp_path: Path, earl
     (tmp_path / "cut.mp4").write_bytes(whole[:kept])
     missing, there = video.cut_off(tmp_path / "cut.mp4"), video.probe(tmp_path / "cut.mp4").seconds
     assert missing > 0.5 and missing + there == pytest.approx(4.0, abs=0.15)
+    film(tmp_path / "whole.mkv", list(range(40)), g="5")
+    content = (tmp_path / "whole.mkv").read_bytes()
+    assert video.cut_off(tmp_path / "whole.mkv") < 0.2
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    assert 0.5 < video.cut_off(tmp_path / "cut.mkv") < 4.0
 
 
 def test_damaged_bytes_never_crash(tmp_path: Path, clip: Path) -> None:
