@@ -62,22 +62,31 @@ def _path() -> Path:
     return workspace() / "cache" / "speed.json"
 
 
-def measure_apart() -> Speed:
+def measure_apart(cancelled: Callable[[], bool] = lambda: False) -> Speed:
     """Measure in a process of its own, which loads what the caller need not; it is kept.
 
+    Args:
+        cancelled: asked every moment; once it is true the process is ended.
+
     Raises:
-        TrainingError: it cannot be measured.
+        TrainingError: it cannot be measured, or was cancelled.
     """
     begun = time.monotonic()
     path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "har_core", "speed", "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "har_core", "speed", "--json"], stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=_PATIENCE_SECONDS, env={**os.environ, "PYTHONPATH": path}, check=True,
-        )  # fmt: skip
-        speed = Speed.from_json(json.loads(done.stdout)["speed"])
-        spent = float(json.loads(done.stdout)["seconds"])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError, ConfigError):
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                said, _ = child.communicate(timeout=0.2)
+                break
+            if cancelled() or time.monotonic() > begun + _PATIENCE_SECONDS:
+                child.kill()
+        found = json.loads(said)
+        speed, spent = Speed.from_json(found["speed"]), float(found["seconds"])
+    except (OSError, ValueError, KeyError, TypeError, ConfigError):
         raise TrainingError(
             "How fast this computer trains could not be measured, so there is no forecast. Training works without it."
         ) from None

@@ -3,16 +3,16 @@
 import streamlit as st
 
 from har_core import runs, workspace
-from har_core.dataset import split
-from har_core.ui.choose import choose_dataset, choose_run, notes
+from har_core.ui import recipe
+from har_core.ui.choose import choose_dataset, choose_run
 from har_core.ui.following import compare, follow
-from har_core.ui.frame import go_to, title
+from har_core.ui.frame import title
 from har_core.ui.loaders import read_dataset
-from har_core.ui.settings import train_settings
+from har_core.ui.starting import new_run
 
 title("Train", "A run is a process of its own: it goes on when you close this page.")
-home = workspace() / "runs"
-found = runs.all_runs(home)
+found = runs.all_runs(workspace() / "runs")
+recipe.take_clone()
 
 view: str | None = "New run"
 if found:
@@ -26,14 +26,4 @@ if view == "Runs":
     if len(found) > 1:
         compare(found)
 elif (folder := choose_dataset()) is not None:
-    source = read_dataset(folder)
-    config, name = train_settings(source)
-    parts = split(
-        source.clips, validation_fraction=config.validation_fraction, test_fraction=config.test_fraction,
-        seed=config.seed, validation_groups=config.validation_groups,
-    )  # fmt: skip
-    notes(parts.notes, title="About this split")
-    st.caption(f"{len(parts.train)} clips train, {len(parts.validation)} validate; no group is in both.")
-    if st.button("Start training", type="primary", icon=":material/play_arrow:"):
-        run = runs.start(config, home, name=name)
-        go_to(run=run.name, train_view="Runs")
+    new_run(read_dataset(folder))

@@ -1,17 +1,20 @@
-"""The form that gives a TrainConfig: the few choices that matter in sight, all others folded away."""
+"""The settings of a run in two depths: the few knobs that matter, and everything, by name or as JSON."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from har_core import weights
-from har_core.config import TrainConfig
+from har_core import runs, weights, workspace
 from har_core.dataset import Dataset
+from har_core.errors import ConfigError, RunError
 from har_core.sampling import propose
+from har_core.ui import recipe
+from har_core.ui.choose import run_title
+from har_core.ui.frame import plain, reporting
+from har_core.ui.recipe import bind, take
 
-Chosen = dict[str, Any]
-"""Settings by name, as `TrainConfig.from_json` takes them."""
-_DEFAULT = TrainConfig()
 _WEIGHTS = {
     "auto": "Best on this computer",
     "imagenet": "ImageNet (downloaded once)",
@@ -27,156 +30,226 @@ _POOLING = {"mean": "Mean over time", "last": "Last frame's state", "attention":
 _EMBEDDING = {"average": "Averaged over the picture", "grid": "Kept at 4 × 4 places"}
 _MOTION = {"off": "Pictures as they are", "only": "Only what moves", "beside": "Both"}
 _PRECISION = {"auto": "Whatever is faster here", "fp32": "32 bit", "bf16": "bfloat16"}
+_HELD = {False: "Learns too, after the rest", True: "Held as it is"}
+_TURNING = {
+    "epochs": "More takes longer and rarely hurts: the best epoch is kept, and training ends early when nothing "
+    "improves. Fewer is done sooner, perhaps too soon.",
+    "view": "In the whole picture the room may give an action away. With the person only who acts counts; people are "
+    "looked for once in each clip, which takes a while. Both make one model for uploads and for Live.",
+    "augment.strength": "How much clips are varied while they are learnt. More helps when clips are few or all alike, "
+    "but is learnt slowly. Less is learnt faster, and sooner by heart.",
+    "augment.flip": "Twice the variety for nothing. Switch it off where left and right are different actions, such as "
+    "swiping left and right.",
+    "network.weights": "What the part that looks at single pictures (ResNet18) knows before it sees your clips. From "
+    "random numbers it needs thousands of clips.",
+    "freeze_backbone": "Held, an epoch takes about a second, and that is often enough. Learning too, it gets better "
+    "with many clips, but each epoch takes far longer.",
+    "validation_fraction": "More gives a surer score and leaves fewer clips to learn from. Clips of one person or "
+    "place never lie on both sides.",
+}
+"""By setting: what comes of turning it up or down."""
 _MOST_GROUPS = 300
+_JSON, _TROUBLE = "settings as json", "settings trouble"
 
 
-def train_settings(source: Dataset) -> tuple[TrainConfig, str]:
-    """The config chosen for a run on this data set, and the run's name.
-
-    Raises:
-        ConfigError: choices that contradict each other.
-    """
-    with st.container(border=True):
-        one, two = st.columns(2, gap="medium")
-        name = one.text_input("Name of the run", value=source.root.name, key=f"name {source.root.name}", max_chars=40)
-        epochs = two.number_input(
-            "Epochs", 1, 10_000, _DEFAULT.epochs, key="epochs",
-            help="At most this often is every clip seen. Training ends earlier when nothing improves.",
-        )  # fmt: skip
-        start = one.selectbox(
-            "Starting weights", list(_WEIGHTS), format_func=_WEIGHTS.__getitem__, key="weights",
-            help="What the ResNet18 that looks at single frames knows before it sees your clips.",
-        )  # fmt: skip
-        strength = two.slider(
-            "Augmentation", 0.0, 2.0, 1.0, 0.25, key="strength",
-            help="How much training clips are varied: 0 not at all, 1 as usual, 2 strongly. The fewer clips, the more.",
-        )  # fmt: skip
-        flip = one.toggle(
-            "Mirror half of the clips", True, key="flip",
-            help="Switch it off where left and right are different actions, such as swiping left or right.",
-        )  # fmt: skip
-        view = _view(two)
-    with st.expander("All settings", icon=":material/tune:"):
-        clip = _clip(source)
-        network = _network(start)
-        learning = _learning()
-        split = _split(source)
-        machine = _machine()
-    held = int(learning["freeze_epochs"])
-    if start != "none" and epochs <= held:
+def few_knobs() -> None:
+    """The knobs that matter, each with what comes of turning it."""
+    _number(_knob("epochs"), "Epochs", "epochs", 1, 10_000)
+    _view(_knob("view"))
+    _knob("augment.strength").slider("Augmentation", 0.0, 2.0, step=0.25, key=bind("augment.strength"), on_change=take,
+                                     args=("augment.strength",))  # fmt: skip
+    _toggle(_knob("augment.flip"), "Mirror half of the clips", "augment.flip")
+    _choice(_knob("network.weights"), "Starting weights", _WEIGHTS, "network.weights")
+    _knob("freeze_backbone").selectbox(
+        "The part that looks at single pictures", list(_HELD), format_func=_HELD.__getitem__,
+        key=bind("freeze_backbone"), on_change=take, args=("freeze_backbone",),
+    )  # fmt: skip
+    _number(_knob("validation_fraction"), "Share that validates", "validation_fraction", 0.01, 0.9, 0.05)
+    held, epochs = recipe.value_at("freeze_epochs"), recipe.value_at("epochs")
+    if recipe.value_at("network.weights") != "none" and not recipe.value_at("freeze_backbone") and epochs <= held:
         st.caption(f"For the first {held} epochs only the part that reads the pictures in order learns. With {epochs} "
                    "epochs the part that looks at each picture stays as it came.")  # fmt: skip
-    augment = {"strength": strength, "flip": flip}
-    chosen = {"dataset": str(source.root), "epochs": epochs, "augment": augment, "view": view}
-    return TrainConfig.from_json(chosen | clip | network | learning | split | machine), name
 
 
-def _view(place: st.delta_generator.DeltaGenerator) -> str:
-    """What training looks at; people only where something can find them."""
+def everything(source: Dataset) -> None:
+    """Every setting: by name, as JSON, and what differs from the defaults."""
+    names, text = st.tabs(["By name", "As JSON"])
+    with names:
+        few_knobs()
+        _clip(source)
+        _network()
+        _learning()
+        _split(source)
+        _machine()
+    with text:
+        _as_json()
+    if changed := recipe.differences():
+        st.caption("Not as usual: " + plain("; ".join(f"{path} {_said(value)} (usually {_said(usual)})"
+                                                      for path, usual, value in changed)))  # fmt: skip
+
+
+def where_from() -> None:
+    """Reset to the defaults, or take the settings of another run."""
+    if said := recipe.note():
+        st.caption(f":material/content_copy: {plain(said)}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Reset to the defaults", icon=":material/restart_alt:", on_click=recipe.reset, type="tertiary",
+                  disabled=not recipe.differences())  # fmt: skip
+        found = {run.name: run for run in runs.all_runs(workspace() / "runs")}
+        if found:
+            with st.popover("Take the settings of a run", icon=":material/content_copy:", type="tertiary"):
+                name = st.selectbox("Run", list(found), format_func=run_title, key="settings of")
+                if st.button("Take them") and name:
+                    _take_of(found[name])
+
+
+def _take_of(run: runs.Run) -> None:
+    with reporting():
+        try:
+            recipe.replace_all(run.config().to_json(), note=f"The settings of {run_title(run.name)}.")
+        except ConfigError as error:
+            raise RunError(f"The settings of {run.name} cannot be used: {error}") from None
+        st.rerun()
+
+
+def _knob(path: str) -> st.delta_generator.DeltaGenerator:
+    """A place for a knob, with what it does beside it, or below it on a narrow screen."""
+    left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+    right.caption(_TURNING[path])
+    return left
+
+
+def _view(place: st.delta_generator.DeltaGenerator) -> None:
+    """What training looks at; without a detector the other views stay in sight, and starting says what they lack."""
     there = weights.find_detector("auto") is not None
-    view = place.selectbox(
-        "Look at", list(_VIEWS) if there else ["frame"], format_func=_VIEWS.__getitem__, key="view",
-        help="Cut to the person, the background does not decide. People are looked for once in each clip."
-        if there else "To look at people, fetch a detector: on the Live page, under Weights.",
-    )  # fmt: skip
-    return str(view)
+    words = _VIEWS if there else {name: f"{text} (needs a detector)" if name != "frame" else text
+                                  for name, text in _VIEWS.items()}  # fmt: skip
+    _choice(place, "Look at", words, "view")
 
 
-def _row(heading: str) -> tuple[st.delta_generator.DeltaGenerator, ...]:
+def _choice(
+    place: st.delta_generator.DeltaGenerator, label: str, words: dict[str, str], path: str, *, help: str | None = None
+) -> None:
+    place.selectbox(label, list(words), format_func=words.__getitem__, key=bind(path), on_change=take, args=(path,),
+                    help=help)  # fmt: skip
+
+
+def _number(
+    place: st.delta_generator.DeltaGenerator, label: str, path: str, low: float, high: float, step: float | None = None,
+    *, format: str | None = None, help: str | None = None,
+) -> None:  # fmt: skip
+    place.number_input(
+        label, low, high, step=step, key=bind(path), on_change=take, args=(path,), format=format, help=help
+    )
+
+
+def _toggle(place: st.delta_generator.DeltaGenerator, label: str, path: str, *, help: str | None = None) -> None:
+    place.toggle(label, key=bind(path), on_change=take, args=(path,), help=help)
+
+
+def _row(heading: str) -> Sequence[st.delta_generator.DeltaGenerator]:
     st.markdown(f"**{heading}**")
-    return tuple(st.columns(3))
+    return st.columns(3)
 
 
-def _clip(source: Dataset) -> Chosen:
+def _clip(source: Dataset) -> None:
     a, b, c = _row("What is looked at")
-    size = a.number_input("Picture size, pixels", 32, 448, _DEFAULT.size, 16, key="size")
-    windows = b.number_input("Windows per clip when judging", 1, 50, _DEFAULT.windows, key="windows")
-    chosen: Chosen = {"size": size, "windows": windows}
-    proposed = propose([p.seconds for p in source.properties], size=size)
-    own = c.toggle("My own window", key="own window", help="Else it is chosen by the lengths of the training clips.")
-    if not own:
+    _number(a, "Picture size, pixels", "size", 32, 448, 16)
+    _number(b, "Windows per clip when judging", "windows", 1, 50)
+    size = recipe.value_at("size")
+    proposed = propose([p.seconds for p in source.properties] or [3.0], size=size)
+    st.session_state["own window"] = recipe.value_at("clip") is not None
+
+    def own() -> None:
+        recipe.put("clip", proposed.to_json() if st.session_state["own window"] else None)
+
+    c.toggle("My own window", key="own window", on_change=own,
+             help="Else it is chosen by the lengths of the training clips.")  # fmt: skip
+    if recipe.value_at("clip") is None:
         st.caption(
             f"Window: about {proposed.window_seconds:.1f} s, looked at {proposed.frames_per_second:.1f} times a second."
         )
-        return chosen
+        return
+    recipe.put("clip.size", size)
     a, b, c = st.columns(3)
-    seconds = a.number_input("Window, seconds", 0.1, 60.0, proposed.window_seconds, 0.5, key="window seconds")
-    rate = b.number_input("Frames per second", 0.1, 60.0, proposed.frames_per_second, 0.5, key="window rate")
-    most = c.number_input("Most frames", 1, 128, proposed.most_frames, key="most frames")
-    spec = {"window_seconds": seconds, "frames_per_second": rate, "most_frames": most, "size": size}
-    return chosen | {"clip": spec}
+    _number(a, "Window, seconds", "clip.window_seconds", 0.1, 60.0, 0.5)
+    _number(b, "Frames per second", "clip.frames_per_second", 0.1, 60.0, 0.5)
+    _number(c, "Most frames", "clip.most_frames", 1, 128)
 
 
-def _network(start: str) -> Chosen:
-    default = _DEFAULT.network
+def _network() -> None:
     a, b, c = _row("Network")
-    lstm_size = a.number_input("LSTM size", 8, 2048, default.lstm_size, 32, key="lstm size")
-    layers = b.number_input("LSTM layers", 0, 4, default.lstm_layers, key="lstm layers", help="0 leaves it out.")
-    pooling = c.selectbox("Over time", list(_POOLING), format_func=_POOLING.__getitem__, key="pooling")
-    embedding = a.selectbox(
-        "What is seen", list(_EMBEDDING), list(_EMBEDDING).index(default.embedding), key="embedding",
-        format_func=_EMBEDDING.__getitem__,
+    _number(a, "LSTM size", "network.lstm_size", 8, 2048, 32)
+    _number(b, "LSTM layers", "network.lstm_layers", 0, 4, help="0 leaves it out.")
+    _choice(c, "Over time", _POOLING, "network.pooling")
+    _choice(
+        a, "What is seen", _EMBEDDING, "network.embedding",
         help="Places tell where a hand is; an average forgets it, and cares less where somebody stands.",
     )  # fmt: skip
-    motion = b.selectbox(
-        "The LSTM reads", list(_MOTION), list(_MOTION).index(default.motion), key="motion",
-        format_func=_MOTION.__getitem__,
+    _choice(
+        b, "The LSTM reads", _MOTION, "network.motion",
         help="Only what moves: the clip's mean is taken away, and with it the room. For gestures; not for poses.",
     )  # fmt: skip
-    dropout = c.number_input("Dropout", 0.0, 0.95, default.dropout, 0.05, key="dropout")
-    both = a.toggle("Read forwards and backwards", default.bidirectional, key="bidirectional")
-    network = {
-        "weights": start, "lstm_size": lstm_size, "lstm_layers": layers, "bidirectional": both, "pooling": pooling,
-        "dropout": dropout, "embedding": embedding, "motion": motion,
-    }  # fmt: skip
-    return {"network": network}
+    _number(c, "Dropout", "network.dropout", 0.0, 0.95, 0.05)
+    _toggle(a, "Read forwards and backwards", "network.bidirectional")
 
 
-def _learning() -> Chosen:
-    d = _DEFAULT
+def _learning() -> None:
     a, b, c = _row("Learning")
-    return {
-        "backbone_learning_rate": a.number_input(
-            "Learning rate, backbone", 0.0, 1.0, d.backbone_learning_rate, 1e-5, format="%.1e", key="backbone rate"
-        ),
-        "head_learning_rate": b.number_input(
-            "Learning rate, head", 1e-7, 1.0, d.head_learning_rate, 1e-4, format="%.1e", key="head rate"
-        ),
-        "batch_size": c.number_input("Batch size", 1, 512, d.batch_size, key="batch size"),
-        "freeze_epochs": a.number_input("Epochs with frozen backbone", 0, 10_000, d.freeze_epochs, key="freeze"),
-        "plateau_patience": b.number_input(
-            "Slow down after epochs without progress", 0, 1000, d.plateau_patience, key="plateau"
-        ),
-        "plateau_factor": c.number_input("Slow down to", 0.01, 0.99, d.plateau_factor, 0.05, key="plateau factor"),
-        "patience": a.number_input("End after epochs without progress", 1, 10_000, d.patience, key="patience"),
-        "label_smoothing": b.number_input("Label smoothing", 0.0, 0.9, d.label_smoothing, 0.05, key="smoothing"),
-        "weight_decay": c.number_input("Weight decay", 0.0, 1.0, d.weight_decay, 0.01, key="decay"),
-        "clip_norm": a.number_input("Longest gradient", 1e-3, 1e3, d.clip_norm, 0.5, key="clip norm"),
-        "freeze_backbone": b.toggle("Freeze the backbone for good", key="freeze backbone", help="Much faster."),
-        "class_weights": c.toggle("Weigh rare actions more", key="class weights"),
-    }
+    _number(a, "Learning rate, backbone", "backbone_learning_rate", 0.0, 1.0, 1e-5, format="%.1e")
+    _number(b, "Learning rate, head", "head_learning_rate", 1e-7, 1.0, 1e-4, format="%.1e")
+    _number(c, "Batch size", "batch_size", 1, 512)
+    _number(a, "Epochs with frozen backbone", "freeze_epochs", 0, 10_000)
+    _number(b, "Slow down after epochs without progress", "plateau_patience", 0, 1000)
+    _number(c, "Slow down to", "plateau_factor", 0.01, 0.99, 0.05)
+    _number(a, "End after epochs without progress", "patience", 1, 10_000)
+    _number(b, "Label smoothing", "label_smoothing", 0.0, 0.9, 0.05)
+    _number(c, "Weight decay", "weight_decay", 0.0, 1.0, 0.01)
+    _number(a, "Longest gradient", "clip_norm", 1e-3, 1e3, 0.5)
+    _toggle(c, "Weigh rare actions more", "class_weights")
 
 
-def _split(source: Dataset) -> Chosen:
-    a, b, c = _row("Split")
-    values: Chosen = {
-        "validation_fraction": a.number_input(
-            "Validation share", 0.01, 0.9, _DEFAULT.validation_fraction, 0.05, key="validation"
-        ),
-        "test_fraction": b.number_input("Test share", 0.0, 0.8, _DEFAULT.test_fraction, 0.05, key="test"),
-        "seed": c.number_input("Seed", 0, 2**31 - 1, _DEFAULT.seed, key="seed", help="Of everything random."),
-    }
-    if 2 <= len(source.groups) <= _MOST_GROUPS:
-        chosen = st.multiselect(
-            "Validate on exactly these groups", source.groups, key=f"groups {source.root.name}",
-            placeholder="Chosen by the share above",
-        )  # fmt: skip
-        values["validation_groups"] = tuple(chosen)
-    return values
+def _split(source: Dataset) -> None:
+    a, b, _ = _row("Split")
+    _number(a, "Test share", "test_fraction", 0.0, 0.8, 0.05)
+    _number(b, "Seed", "seed", 0, 2**31 - 1, help="Of everything random.")
+    chosen = recipe.value_at("validation_groups")
+    if 2 <= len(source.groups) <= _MOST_GROUPS or chosen:
+        st.session_state["set validation_groups"] = [group for group in chosen if group in source.groups]
+        st.multiselect("Validate on exactly these groups", source.groups, key="set validation_groups", on_change=take,
+                       args=("validation_groups",), placeholder="Chosen by the share that validates")  # fmt: skip
 
 
-def _machine() -> Chosen:
+def _machine() -> None:
     a, b, _ = _row("Machine")
-    precision = a.selectbox("Precision", list(_PRECISION), format_func=_PRECISION.__getitem__, key="precision")
-    cache = b.toggle("Keep decoded frames on disk", True, key="cache", help="The second epoch need not decode again.")
-    return {"precision": precision, "cache": cache}
+    _choice(a, "Precision", _PRECISION, "precision")
+    _toggle(b, "Keep decoded frames on disk", "cache", help="The second epoch need not decode again.")
+
+
+def _as_json() -> None:
+    """The settings as text; what is typed counts as a whole or not at all."""
+    if not st.session_state.get(_TROUBLE):
+        st.session_state[_JSON] = json.dumps(recipe.settings(), indent=1, default=list)
+    st.text_area("Settings", key=_JSON, height=420, on_change=_take_json, label_visibility="collapsed")
+    if trouble := st.session_state.get(_TROUBLE):
+        st.error(plain(trouble), icon=":material/error:")
+        if st.button("Take back what I typed", icon=":material/undo:"):
+            st.session_state.pop(_TROUBLE)
+            st.rerun()
+    else:
+        st.caption("Ctrl+Enter takes over what you type. Settings that are left out take their defaults.")
+
+
+def _take_json() -> None:
+    try:
+        recipe.replace_all(json.loads(st.session_state[_JSON]))
+    except json.JSONDecodeError as error:
+        st.session_state[_TROUBLE] = f"This is no JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+    except (ConfigError, RecursionError) as error:
+        st.session_state[_TROUBLE] = str(error)
+    else:
+        st.session_state[_TROUBLE] = ""
+
+
+def _said(value: Any) -> str:  # noqa: ANN401  # whatever a setting is
+    return f"{value:g}" if isinstance(value, float) else "none" if value in (None, []) else str(value)

@@ -1,13 +1,17 @@
 import fcntl
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes import Open, button, epochs, fake_run, started, words
+from streamlit.testing.v1 import AppTest
 
-from har_core import dataset, runs
-from har_core.config import TrainConfig
+from har_core import dataset, runs, speed
+from har_core.config import AugmentConfig, TrainConfig
 from har_core.errors import RunError
 from har_core.events import Ended, Failed, Noticed, Stepped
+from har_core.forecast import Speed
 from har_core.ui.choose import run_title
 
 
@@ -22,48 +26,144 @@ def test_without_a_data_set_the_way_to_one_is_shown(workspace: Path, open_page: 
     assert app.title[0].value == "Dataset"
 
 
-def test_the_defaults_start_the_default_config(
-    workspace: Path, clips: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = dataset.link(workspace, "tiny", clips)
-    asked = []
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose speed is known: no test waits until this one's is."""
+    monkeypatch.setattr(speed, "known", Speed)
+
+
+@pytest.fixture
+def asked(workspace: Path, clips: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
+    """The runs that were started; each is a made-up one on a data set that is linked into the workspace."""
+    root, started_with = dataset.link(workspace, "tiny", clips), list[TrainConfig]()
 
     def start(config: TrainConfig, home: Path, *, name: str) -> runs.Run:
-        asked.append((config, name))
-        return fake_run(workspace, root, [started()], name="20260102-030405-tiny")
+        started_with.append(config)
+        return fake_run(workspace, root, [started()], name=f"20260102-03040{len(started_with)}-{name}")
 
     monkeypatch.setattr(runs, "start", start)
+    return started_with
+
+
+def root_of(workspace: Path) -> Path:
+    return dataset.datasets(workspace)["tiny"]
+
+
+def depth(app: AppTest, name: str) -> AppTest:
+    return app.segmented_control(key="depth").set_value(name).run()
+
+
+def set_(app: AppTest, kind: str, path: str, value: object) -> AppTest:
+    """Turns the knob of a setting."""
+    return getattr(app, kind)(key=f"set {path}").set_value(value).run()  # type: ignore[no-any-return]
+
+
+def test_the_defaults_start_the_default_config(workspace: Path, asked: list[TrainConfig], open_page: Open) -> None:
     app = open_page("train")
-    assert "6 clips train, 2 validate" in words(app)
+    assert "Learn 2 actions from 6 clips, judged by 2 clips of 1 other group" in words(app)
+    assert "on this computer" in words(app) and "minute" in words(app)
     app = button(app, "Start training")
     assert not app.exception and not app.error
-    assert asked == [(TrainConfig(dataset=str(root)), "tiny")]
-    assert app.selectbox(key="run").value == "20260102-030405-tiny"
+    assert asked == [TrainConfig(dataset=str(root_of(workspace)))]
+    assert app.selectbox(key="run").value == "20260102-030401-tiny"
 
 
-def test_choices_arrive_in_the_config(
+def test_what_cannot_be_started_is_said(
     workspace: Path, clips: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset.link(workspace, "tiny", clips)
-    asked: list[TrainConfig] = []
 
-    def start(config: TrainConfig, home: Path, *, name: str) -> runs.Run:
-        asked.append(config)
+    def refuse(config: TrainConfig, home: Path, *, name: str) -> runs.Run:
         raise RunError("The disk is full.")
 
-    monkeypatch.setattr(runs, "start", start)
-    app = open_page("train")
-    app.number_input(key="epochs").set_value(7)
-    app.toggle(key="flip").set_value(False)
-    app.toggle(key="own window").set_value(True).run()
-    app.number_input(key="window seconds").set_value(1.0)
-    app.multiselect(key="groups tiny").set_value(["g02"]).run()
-    app = button(app, "Start training")
+    monkeypatch.setattr(runs, "start", refuse)
+    app = button(open_page("train"), "Start training")
     assert "The disk is full" in app.error[0].value
+
+
+def test_knobs_names_and_json_are_the_same_settings(workspace: Path, asked: list[TrainConfig], open_page: Open) -> None:
+    app = depth(open_page("train"), "few")
+    app = set_(app, "number_input", "epochs", 7)
+    app = set_(app, "toggle", "augment.flip", False)
+    app = depth(app, "all")
+    assert app.number_input(key="set epochs").value == 7
+    app = set_(app, "number_input", "network.dropout", 0.25)
+    app.toggle(key="own window").set_value(True).run()
+    app = set_(app, "number_input", "clip.window_seconds", 1.0)
+    app = set_(app, "multiselect", "validation_groups", ["g02"])
+    typed = json.loads(app.text_area(key="settings as json").value)
+    assert (typed["epochs"], typed["network"]["dropout"], typed["augment"]["flip"]) == (7, 0.25, False)
+    app = app.text_area(key="settings as json").set_value(json.dumps(typed | {"batch_size": 4})).run()
+    assert app.number_input(key="set batch_size").value == 4
+    assert "batch_size 4 (usually 8)" in words(app).replace("\\", "")
+    app = depth(app, "go")
+    button(app, "Start training")
     (config,) = asked
-    assert config.epochs == 7 and not config.augment.flip
+    assert (config.epochs, config.augment.flip, config.batch_size) == (7, False, 4)
+    assert config.network.dropout == 0.25
     assert config.clip is not None and config.clip.window_seconds == 1.0
     assert config.validation_groups == ("g02",)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("{", "This is no JSON: line 1"), ('{"epochs": 0}', "epochs must lie between 1"), ('{"colour": 1}', "no setting"),
+     ('{"network": {"dropout": "much"}}', "dropout must be float"), ("[]", "must be a JSON object")],
+)  # fmt: skip
+def test_what_is_typed_counts_as_a_whole_or_not_at_all(
+    workspace: Path, asked: list[TrainConfig], open_page: Open, typed: str, said: str
+) -> None:
+    app = depth(open_page("train"), "all")
+    app = app.text_area(key="settings as json").set_value(typed).run()
+    assert not app.exception and said in app.error[0].value.replace("\\", "")
+    assert app.text_area(key="settings as json").value == typed, "what was typed can be mended"
+    app = button(app, "Take back what I typed")
+    assert not app.error and json.loads(app.text_area(key="settings as json").value)["epochs"] == 60
+    button(app, "Start training")
+    assert asked == [TrainConfig(dataset=str(root_of(workspace)))]
+
+
+def test_settings_that_contradict_each_other(workspace: Path, asked: list[TrainConfig], open_page: Open) -> None:
+    app = depth(open_page("train"), "all")
+    app = set_(app, "selectbox", "network.motion", "only")
+    app = set_(app, "number_input", "network.lstm_layers", 0)
+    assert not app.exception and "nothing to learn from" in app.error[0].value
+    assert "Start training" not in labels(app)
+    app = button(app, "Back to the defaults")
+    assert not app.error and app.number_input(key="set network.lstm_layers").value == 1
+
+
+def test_an_obstacle_is_said_and_its_remedy_helps(workspace: Path, asked: list[TrainConfig], open_page: Open) -> None:
+    app = depth(open_page("train"), "few")
+    assert "Few clips to learn from: bright (3), dark (3)" in words(app).replace("\\", "")
+    app = set_(app, "selectbox", "view", "person")
+    assert "needs a detector" in words(app)
+    assert next(b for b in app.button if b.label == "Start training").disabled
+    app = button(app, "Look at the whole picture")
+    assert app.selectbox(key="set view").value == "frame"
+    assert not next(b for b in app.button if b.label == "Start training").disabled
+    app = button(app, "Add clips")
+    assert app.title[0].value == "Dataset" and app.segmented_control(key="dataset_view").value == "Add clips"
+
+
+def test_the_settings_of_a_run_are_taken_over(workspace: Path, asked: list[TrainConfig], open_page: Open) -> None:
+    left = TrainConfig(dataset=str(root_of(workspace)), epochs=9, version=0, augment=AugmentConfig(0.5))
+    app = open_page("train", **{"clone config": left.to_json() | {"note": "As run seven."}})
+    assert "As run seven." in words(app)
+    button(app, "Start training")
+    assert asked == [replace(left, version=None)]
+    app = open_page("train", train_view="New run", **{"clone config": {"epochs": -1}})
+    assert not app.exception and "cannot be used" in words(app)
+
+
+def test_a_run_can_be_taken_as_a_model_for_the_next(workspace: Path, asked: list[TrainConfig], open_page: Open) -> None:
+    fake_run(workspace, root_of(workspace), [started(), Ended("epochs", 0, 0.0)], name="old")
+    app = depth(open_page("train", train_view="New run"), "few")
+    app = button(app, "Take them")
+    assert "The settings of old" in words(app)
+    app = button(app, "Reset to the defaults")
+    button(app, "Start training")
+    assert asked[0].freeze_backbone is False
 
 
 def test_a_running_run_can_be_stopped_and_shows_its_progress(workspace: Path, clips: Path, open_page: Open) -> None:

@@ -38,6 +38,7 @@ def make_the_example(viewer: Viewer) -> None:
 def train(viewer: Viewer) -> None:
     page = viewer.page
     viewer.turn_to("Train")
+    viewer.page.get_by_role("radio", name="The recipe", exact=True).click()
     viewer.fill_in("Epochs", 20)  # the backbone is held in these: a fraction of a second each, some seconds to watch
     viewer.press("Start training")
     expect(viewer.badge("running")).to_be_visible()
