@@ -139,15 +139,17 @@ def summary(source: Dataset) -> None:
 
 def following(source: Dataset) -> None:
     """How far the look at the clips is; nothing once it is done."""
-    job = looking(source)
-    if job.running and not job.wait(LOOK_SECONDS):
-        bar(job, "Looking at the clips")
-    elif job.cancelled:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"Looking at the clips was stopped at {job.done:,} of {job.total:,}.")
-            if st.button("Look on", icon=":material/play_arrow:", type="tertiary"):
-                _look_on(source)
-                st.rerun()
-    elif job.failed:
-        with reporting():
-            job.result()
+    # One place, filled or not: a fragment below is known by where it stands, and a click in one that moved is lost.
+    with st.container():
+        job = looking(source)
+        if job.running and not job.wait(LOOK_SECONDS):
+            bar(job, "Looking at the clips")
+        elif job.cancelled:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.caption(f"Looking at the clips was stopped at {job.done:,} of {job.total:,}.")
+                if st.button("Look on", icon=":material/play_arrow:", type="tertiary"):
+                    _look_on(source)
+                    st.rerun()
+        elif job.failed:
+            with reporting():
+                job.result()
