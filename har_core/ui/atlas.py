@@ -188,7 +188,8 @@ def _chosen(source: Dataset, chosen: list[str], facts: Mapping[str, ClipFacts]) 
             show_clips(f"Map: {many}", chosen)
     films(chosen[:_STRIP], facts, [clips[name].action for name in chosen[:_STRIP]])
     if len(chosen) > _STRIP:
-        st.caption(f"And {len(chosen) - _STRIP:,} more: {plain(_counted([clips[name].action for name in chosen]))}.")
+        counted = _counted([clips[name].action for name in chosen])
+        st.caption(f"And {len(chosen) - _STRIP:,} more. In all: {plain(counted)}.")
 
 
 def _counted(actions: list[str]) -> str:

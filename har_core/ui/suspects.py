@@ -72,16 +72,20 @@ def show_suspects(
         st.error(plain(refused), icon=":material/error:")
     if told := st.session_state.pop(_TOLD, ""):
         st.toast(plain(told), icon=":material/check:")
-    names = {"labels": f"Doubtful labels ({len(doubtful)})", "outliers": f"Outliers ({len(odd)})"}
+    lists = {
+        "wrong": ("Probably wrong", [suspect for suspect in doubtful if suspect.sure >= SURE]),
+        "doubtful": ("Worth a look", [suspect for suspect in doubtful if suspect.sure < SURE]),
+        "outliers": ("Outliers", odd),
+    }
     chosen = st.segmented_control(
-        "List", list(names), format_func=names.__getitem__, default="labels", required=True, key="suspect list",
-        label_visibility="collapsed",
+        "List", list(lists), format_func=lambda name: f"{lists[name][0]} ({len(lists[name][1]):,})", default="wrong",
+        required=True, key="suspect list", label_visibility="collapsed",
     )  # fmt: skip
-    if chosen == "labels":
-        _introduce(found.review, doubtful)
-    else:
+    title, listed = lists[chosen or "wrong"]
+    if chosen == "outliers":
         st.caption("Clips unlike all others of their action: filmed otherwise, cut wrongly, or of something else.")
-    listed = doubtful if chosen == "labels" else odd
+    else:
+        _introduce(found.review, listed)
     if not listed:
         return
     clips = {source.relative(clip): clip for clip in source.clips}
@@ -94,10 +98,10 @@ def show_suspects(
             st.session_state[key] = shown + 4 * _SHOWN
             st.rerun()
         if st.button("See all in the gallery", type="tertiary", icon=":material/grid_view:", key="suspects in gallery"):
-            show_clips(f"Map: {names[chosen].lower()}", [suspect.clip for suspect in listed])
+            show_clips(f"Map: {title.lower()}", [suspect.clip for suspect in listed])
 
 
-def _introduce(review: Review, doubtful: Sequence[Suspect]) -> None:
+def _introduce(review: Review, listed: Sequence[Suspect]) -> None:
     """What the list rests on, and why it may be empty."""
     if not review.judged:
         st.info(plain(" ".join(review.notes)), icon=":material/info:")
@@ -110,12 +114,12 @@ def _introduce(review: Review, doubtful: Sequence[Suspect]) -> None:
             icon=":material/info:",
         )
         return
-    if not doubtful:
-        st.success("No label is in doubt, or all that were have been decided.", icon=":material/verified:")
+    if not listed:
+        st.success("There is none, or all have been decided.", icon=":material/verified:")
     else:
         st.caption(
-            f"The likeliest mistakes first, with what they look like to a quick classifier that has not seen the "
-            f"people in them. It agrees with {agrees}: take it for a hint, and look before you decide."
+            f"The likeliest mistakes first, with what they look like to a quick classifier that has seen no "
+            f"clip of their group. It agrees with {agrees}: take it for a hint, and look before you decide."
         )
     for note in review.notes:
         st.caption(plain(note))
@@ -130,7 +134,11 @@ def _card(source: Dataset, clip: Clip, suspect: Suspect, facts: Mapping[str, Cli
             with st.container(width="stretch", gap=None):
                 st.markdown(suspect.why)
                 st.caption(plain(name))
-        with st.container(horizontal=True, gap="small"):
+            playing = st.session_state.get(_PLAYING) == name
+            st.button("Close" if playing else "Play", key=f"play {name}", type="tertiary",
+                      icon=":material/close:" if playing else ":material/play_arrow:", on_click=_play,
+                      args=("" if playing else name,))  # fmt: skip
+        with st.container(horizontal=True, gap="xsmall"):
             if suspect.suggested:
                 what = f"Relabelled {name} as {suspect.suggested}"
                 st.button(f"Relabel to {plain(suspect.suggested)}", key=f"relabel {name}", icon=":material/label:",
@@ -140,10 +148,6 @@ def _card(source: Dataset, clip: Clip, suspect: Suspect, facts: Mapping[str, Cli
             st.button("Exclude", key=f"exclude {name}", icon=":material/visibility_off:", on_click=_change,
                       args=(source, name, f"Excluded {name}", Changes(excluded=True)),
                       help="Out of the data set. The file stays where it is.")  # fmt: skip
-            playing = st.session_state.get(_PLAYING) == name
-            st.button("Close" if playing else "Play", key=f"play {name}", type="tertiary",
-                      icon=":material/close:" if playing else ":material/play_arrow:", on_click=_play,
-                      args=("" if playing else name,))  # fmt: skip
         if playing:
             play(clip.path)
 
