@@ -66,6 +66,30 @@ def shrink(rgb: Rgb, longest_side: int) -> Rgb:
     return resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))))
 
 
+def sign(rgb: Rgb, text: str, *, share: float, colour: tuple[int, int, int]) -> Rgb:
+    """A new picture with a large sign for somebody who stands back from the screen: digits, and a bar that fills.
+
+    Args:
+        rgb: uint8 `(H, W, 3)`; not changed.
+        text: ASCII, in the middle; "" for none.
+        share: how much of the bar at the lower edge is filled, 0..1.
+        colour: red, green, blue of the frame and the bar.
+    """
+    drawn = rgb.copy()
+    height, width = drawn.shape[:2]
+    edge = max(2, round(min(height, width) / 60))
+    cv2.rectangle(drawn, (0, 0), (width - 1, height - 1), colour, edge)
+    cv2.rectangle(drawn, (0, height - 3 * edge), (round(width * min(1.0, max(0.0, share))), height), colour, -1)
+    if text:
+        scale, face = height / 60, cv2.FONT_HERSHEY_DUPLEX
+        thick = max(1, round(scale * 2))
+        (wide, high), _ = cv2.getTextSize(text, face, scale, thick)
+        place = ((width - wide) // 2, (height + high) // 2)
+        cv2.putText(drawn, text, place, face, scale, (18, 18, 22), 3 * thick, cv2.LINE_AA)
+        cv2.putText(drawn, text, place, face, scale, (245, 245, 245), thick, cv2.LINE_AA)
+    return drawn
+
+
 def lab(rgb: Rgb) -> NDArray[np.float32]:
     """CIE L*a*b* of a picture, float32 `(H, W, 3)`: light in [0, 100], then two differences in colour, about +-100."""
     return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)

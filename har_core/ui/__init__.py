@@ -6,6 +6,8 @@ loaders    data sets, models, predictors, evaluations, clips that browsers play
 choose     which data set, model or run: the pickers, and what to show where there is none
 clips      playing, picking and looking at clips
 adding     new data sets: the example, a link, uploads
+studio     a camera that records takes
+recorder   recording clips of one's own: the Record tab
 settings   the form that gives a TrainConfig
 following  a training run as it goes on
 scores     what an evaluation shows

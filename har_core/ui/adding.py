@@ -13,6 +13,9 @@ from har_core.ui.frame import go_to, plain, reporting
 from har_core.ui.loaders import progress
 
 EXAMPLE = "example"
+_EXAMPLE, _RECORD = ":material/animation: Example", ":material/photo_camera: Record"
+_LINK, _UPLOAD = ":material/folder_open: Link a folder", ":material/upload: Upload clips"
+_FETCH = ":material/cloud_download: UCF101 top 5"
 _LAYOUTS = """
 A folder is read as it is; nothing is copied or changed. Any of these will do:
 
@@ -48,26 +51,27 @@ def make_example_button() -> None:
 
 def add_panel() -> None:
     """The ways to a data set."""
-    example, fetched, linked, uploaded = st.tabs(
-        [
-            ":material/animation: Example",
-            ":material/cloud_download: UCF101 top 5",
-            ":material/folder_open: Link a folder",
-            ":material/upload: Upload clips",
-        ]
-    )
-    with example:
-        st.markdown(plain(purpose()))
-        if EXAMPLE in dataset.datasets(workspace()):
-            st.success("The example data set is there; choose it as the data set.", icon=":material/check:")
-        else:
-            make_example_button()
-    with fetched, reporting():
-        _fetch()
-    with linked, reporting():
-        _link()
-    with uploaded, reporting():
-        _upload()
+    there = dataset.datasets(workspace())
+    ways = {_EXAMPLE: _example, _RECORD: _record, _LINK: _link, _UPLOAD: _upload, _FETCH: _fetch}
+    tabs = st.tabs(list(ways), on_change="rerun", default=_RECORD if there else _EXAMPLE, key="ways to clips")
+    for tab, draw in zip(tabs, ways.values(), strict=True):
+        if tab.open or draw is not _record:  # a camera takes half a second: only for those who look at it
+            with tab, reporting():
+                draw()
+
+
+def _example() -> None:
+    st.markdown(plain(purpose()))
+    if EXAMPLE in dataset.datasets(workspace()):
+        st.success("The example data set is there; choose it as the data set.", icon=":material/check:")
+    else:
+        make_example_button()
+
+
+def _record() -> None:
+    from har_core.ui.recorder import record_panel  # it brings WebRTC
+
+    record_panel()
 
 
 def _fetch() -> None:

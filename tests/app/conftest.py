@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import ACTIONS, Open, epochs, fake_run, started
+from fakes import ACTIONS, Open, Wire, epochs, fake_run, started
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from har_core import PROJECT, dataset, video
 from har_core.config import ClipSpec, NetworkConfig
 from har_core.events import Ended
+from har_core.ui import webrtc
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +106,9 @@ def open_page(through_home: None) -> Iterator[Open]:
         return app.switch_page(f"pages/{page}.py").run() if page else app
 
     yield open_
+
+
+@pytest.fixture(autouse=True)
+def no_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest has no connections: where a page draws a camera's picture, nobody has pressed Start."""
+    monkeypatch.setattr(webrtc, "stream", Wire().stream)

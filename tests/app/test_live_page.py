@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import Open, button, words
+from fakes import Open, Wire, button, send, words
 from streamlit.testing.v1 import AppTest
 
 from har_core import detection, video, weights
@@ -31,29 +31,6 @@ class Boxes:
     def detect(self, rgb: Rgb) -> Detections:
         boxes = np.array([[4, 4, 24, 44], [36, 4, 60, 44]], np.float32)[: 1 if rgb.mean() > 100 else 2]
         return Detections(boxes, np.full(len(boxes), 0.9, np.float32))
-
-
-class Wire:
-    """Stands in for the browser's connection: the page draws it, the test says how it stands."""
-
-    def __init__(self) -> None:
-        self.state: webrtc.State = "stopped"
-        self.asked: dict[str, Any] = {}
-        self.sink: webrtc.Sink | None = None
-
-    def stream(self, key: str, open_sink: Callable[[], webrtc.Sink], **asked: object) -> webrtc.State:
-        self.asked = {"key": key, **asked}
-        if self.state == "playing" and self.sink is None:
-            self.sink = open_sink()
-            send(self.sink, BRIGHT, 30)
-        return self.state
-
-
-def send(sink: webrtc.Sink, rgb: Rgb, number: int, *, begin: float = 0.0) -> None:
-    """Frames of a camera, 20 a second on its own clock, as fast as they are taken."""
-    for i in range(number):
-        assert sink.process(rgb, begin + i / 20, dropped=0).shape == rgb.shape
-        time.sleep(0.005)
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -82,7 +59,7 @@ def no_detector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    wire = Wire()
+    wire = Wire(BRIGHT)
     monkeypatch.setattr(webrtc, "stream", wire.stream)
     monkeypatch.setattr(webrtc, "state", lambda key: wire.state)
     yield wire

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights",
-    "video", "images", "drawing", "dataset", "example", "runs", "plots", "coach", "store", "forecast", "checks",
+    "video", "images", "drawing", "dataset", "takes", "example", "runs", "plots", "curves", "coach", "endings", "store", "forecast", "checks",
     "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "preparation", "glimpses", "training", "rehearsal", "speed", "engine",
     "buffers", "prediction", "meter", "live", "headless", "evaluation", "recalibration",
@@ -37,7 +37,7 @@ DOORS = {
     "cleanlab": "atlas",
     "threadpoolctl": "atlas",
     "scipy": "evaluation doctor",
-    "plotly": "plots ui",
+    "plotly": "plots curves ui",
     "tqdm": "terminal",
     "streamlit": "ui",
     "streamlit_webrtc": "ui",

@@ -1,0 +1,135 @@
+"""Takes of an action in front of a camera: when each one counts down, runs and ends; and those that wait on the disk.
+
+Time is that of the camera's own clock, so that a take is as long as its frames say, and a camera that stalls
+stretches the pause and not the take.
+"""
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from har_core.errors import ConfigError, DatasetError
+
+Phase = Literal["idle", "countdown", "recording", "done"]
+_LABEL = "take.json"
+_LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Several takes in a row: before each a countdown, the first one longer than those between.
+
+    `seconds` is the length of a take; `countdown` comes before the first one, `pause` before each of the others.
+    """
+
+    takes: int = 3
+    seconds: float = 3.0
+    countdown: float = 3.0
+    pause: float = 2.0
+
+    def __post_init__(self) -> None:
+        bounds = (("takes", 1, 50), ("seconds", 0.5, 60), ("countdown", 0, 60), ("pause", 0, 60))
+        for name, low, high in bounds:
+            value = getattr(self, name)
+            if not low <= value <= high:  # NaN fails this too
+                raise ConfigError(f"Plan.{name} must lie between {low:g} and {high:g}, but is {value:g}.")
+
+    @property
+    def whole(self) -> float:
+        """Seconds from the press of the button to the end of the last take."""
+        return self.countdown + self.takes * self.seconds + (self.takes - 1) * self.pause
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a plan stands: its phase, the take it is about (from 1), the seconds left and the share that is over."""
+
+    phase: Phase
+    take: int = 0
+    left: float = 0.0
+    share: float = 0.0
+
+
+def moment(plan: Plan, seconds: float) -> Moment:
+    """Where a plan stands `seconds` after it began.
+
+    >>> plan = Plan(takes=2, seconds=3, countdown=3, pause=1)
+    >>> [(m.phase, m.take) for m in (moment(plan, s) for s in (0, 3, 5.9, 6, 7, 10))]
+    [('countdown', 1), ('recording', 1), ('recording', 1), ('countdown', 2), ('recording', 2), ('done', 2)]
+    """
+    at = max(0.0, seconds)
+    for take in range(1, plan.takes + 1):
+        for phase, length in (("countdown", plan.pause if take > 1 else plan.countdown), ("recording", plan.seconds)):
+            if at < length:
+                return Moment(phase, take, length - at, at / length)  # type: ignore[arg-type]  # both are phases
+            at -= length
+    return Moment("done", plan.takes, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a take shows, and for which data set it was made; `viewer` is the browser window that made it."""
+
+    dataset: str
+    action: str
+    person: str
+    viewer: str = ""
+    at: float = 0.0
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A film that waits to be kept or thrown away."""
+
+    folder: Path
+    film: Path
+    label: Label
+
+
+def write_label(folder: Path, label: Label) -> None:
+    """Say in a take's folder what it shows: written before its first frame, whole or not at all.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
+    part = folder / f".{_LABEL}.part"
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(asdict(label), file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / _LABEL)
+    except OSError as error:
+        raise DatasetError(f"A take cannot be recorded in {folder}: {error.strerror}. Make room there.") from None
+
+
+def read_take(folder: Path, film: Path) -> Take | None:
+    """The take in a folder; None where nothing says what it shows, or says it wrongly."""
+    try:
+        told = json.loads((folder / _LABEL).read_text(encoding="utf-8"))
+        label = Label(**told)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    texts = (label.dataset, label.action, label.person, label.viewer)
+    sound = all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts)
+    return Take(folder, film, label) if sound and isinstance(label.at, (int, float)) else None
+
+
+def file_name(take: Take) -> str:
+    """What the clip is called in its data set; who acts is added where it is stored.
+
+    >>> file_name(Take(Path("20261126-101500"), Path("film.mp4"), Label("d", "wave", "anna")))
+    'take_20261126-101500.mp4'
+    """
+    return f"take_{take.folder.name}.mp4"
+
+
+def discard(take: Take) -> None:
+    """Throw a take away for good."""
+    with suppress(OSError):
+        shutil.rmtree(take.folder)

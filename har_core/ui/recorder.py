@@ -1,0 +1,205 @@
+"""Record clips of your own: say what and who, stand before the camera, look at the takes, keep the good ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from har_core import dataset, takes, workspace
+from har_core.dataset import groups, layouts
+from har_core.errors import HarError
+from har_core.takes import Label, Plan, Take
+from har_core.ui import sources, studio, webrtc
+from har_core.ui.connection import check_panel, ice_servers
+from har_core.ui.frame import go_to, plain, reporting
+from har_core.ui.loaders import playable
+
+_CAMERA, _DATA, _ACTION, _PERSON = "takes camera", "take data", "take action", "take person"
+_NEW = "my actions"
+_A_ROW = 3
+_POLL_SECONDS = 0.4
+
+
+def record_panel() -> None:
+    """The camera, the button, and the takes that wait."""
+    mine = studio.this_studio()
+    if _DATA not in st.session_state:  # the viewer comes from elsewhere: the picture went with the page
+        mine.stop()
+        webrtc.forget(_CAMERA)
+    st.markdown("Do each action a few times, and let another person do it too: the model is tested on people "
+                "whom it has not seen.")  # fmt: skip
+    label = _what()
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        sources.warn_insecure()
+        state = webrtc.stream(_CAMERA, mine.open, ice_servers=ice_servers(), failed=_nothing)
+    with right:
+        plan = _plan()
+        _controls(mine, plan, label, playing=state == "playing")
+    _review(mine)
+    with st.expander("No picture?", icon=":material/lan:"):
+        check_panel(camera=True, addresses=webrtc.addresses())
+
+
+def _nothing(sentence: str) -> None:
+    """A camera has no film that could fail."""
+
+
+def _own_sets() -> dict[str, Path]:
+    """The data sets that take clips: those that lie in the workspace, in a folder for each action."""
+    found = {}
+    for name, root in dataset.datasets(workspace()).items():
+        if root.is_dir() and not root.is_symlink():
+            try:
+                named = layouts.listing(root)
+            except HarError:  # a list that cannot be used
+                continue
+            if named.layout == "folders" and not any(entry.split for entry in named.entries):
+                found[name] = root
+    return found
+
+
+def _what() -> Label:
+    """Which data set, action and person; each can be picked or typed."""
+    own = _own_sets()
+    one, two, three = st.columns(3)
+    names = list(own) or [_NEW]
+    chosen = str(st.session_state.get("data", ""))
+    name = one.selectbox(
+        "Data set", names, index=names.index(chosen) if chosen in names else 0, key=_DATA, accept_new_options=True,
+        help="Pick one of yours, or type a new name.",
+    )  # fmt: skip
+    actions, people = _known(own.get(str(name)))
+    action = two.selectbox(
+        "Action", actions, index=None, key=_ACTION, accept_new_options=True, placeholder="Type one, such as wave",
+    )  # fmt: skip
+    person = three.selectbox(
+        "Who acts", people, index=None, key=_PERSON, accept_new_options=True, placeholder="Type a name",
+        help="All clips of one person go to the same side of the split, so that the score is honest.",
+    )  # fmt: skip
+    return Label(str(name or ""), str(action or ""), str(person or ""))
+
+
+def _known(root: Path | None) -> tuple[list[str], list[str]]:
+    """The actions and people of the data set and of the takes that wait for it."""
+    entries = layouts.listing(root).entries if root else ()
+    groups = {groups.named(Path(entry.relative).name) for entry in entries}
+    labels = [take.label for take in studio.waiting()]
+    actions = {entry.action for entry in entries} | {label.action for label in labels}
+    return sorted(actions), sorted((groups | {label.person for label in labels}) - {""})
+
+
+def _plan() -> Plan:
+    with st.popover("Timing", icon=":material/timer:"):
+        seconds = st.slider("Length of a take, seconds", 1.0, 10.0, 3.0, 0.5, key="take seconds")
+        number = st.slider("Takes in a row", 1, 10, 3, key="take number")
+        countdown = st.slider("Countdown, seconds", 0, 10, 3, key="take countdown")
+        pause = st.slider("Pause between takes, seconds", 0, 10, 2, key="take pause")
+    return Plan(number, seconds, float(countdown), float(pause))
+
+
+def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -> None:
+    text = "Record a take" if plan.takes == 1 else f"Record {plan.takes} takes"
+    busy = not mine.settled()
+    ready = playing and not busy
+    if st.button(text, type="primary", icon=":material/radio_button_checked:", disabled=not ready, key="take record"):
+        with reporting():
+            _check(label)
+            mine.begin(plan, label)
+            busy = True
+    if busy:
+        if st.button("Stop", icon=":material/stop:", key="take stop"):
+            mine.stop()
+            st.rerun()
+    elif not playing:
+        st.caption("Press Start and allow the camera.")
+    else:
+        st.caption(
+            f"{plan.takes} × {plan.seconds:g} s, done in {plan.whole:.0f} s. Nothing else is recorded, no sound."
+        )
+    st.fragment(_standing, run_every=_POLL_SECONDS if busy else None)(mine, busy)
+
+
+def _check(label: Label) -> None:
+    """HarError where the take could not be kept later."""
+    for what, text in (("action", label.action), ("person", label.person)):
+        if not text.strip():
+            raise HarError(f"Say first which {what} it is: pick or type it above the picture.")
+    dataset.check_name(label.dataset)
+    dataset.check_name(label.action)
+    groups.slug(label.person)
+
+
+def _standing(mine: studio.Studio, busy: bool) -> None:
+    """What is under way, drawn anew while it is; then the takes are shown."""
+    now = mine.moment
+    if now.phase == "countdown":
+        st.progress(0.0, f"Take {now.take} begins in {now.left:.0f} s")
+    elif now.phase == "recording":
+        st.progress(now.share, f"Take {now.take}: {now.left:.1f} s left")
+    if mine.trouble:
+        st.error(plain(mine.trouble), icon=":material/error:")
+    if busy and mine.settled():
+        st.rerun()
+
+
+def _review(mine: studio.Studio) -> None:
+    """The takes of this window, then those that were left by others or by an app that ended."""
+    if not mine.settled():
+        return
+    found = studio.waiting()
+    own = [take for take in found if take.label.viewer == mine.viewer]
+    others = [take for take in found if take.label.viewer != mine.viewer]
+    if own:
+        st.subheader("Your takes", anchor=False)
+        _takes(own, "own")
+    if others:
+        title = f"Takes of earlier, not kept yet ({len(others)})"
+        with st.expander(title, icon=":material/inventory_2:", expanded=not own):
+            _takes(others, "others")
+
+
+def _takes(found: Sequence[Take], key: str) -> None:
+    wanted: list[Take] = []
+    for first in range(0, len(found), _A_ROW):
+        for column, take in zip(st.columns(_A_ROW), found[first : first + _A_ROW], strict=False):
+            with column.container(border=True), reporting():
+                st.video(str(playable(take.film)), loop=True, muted=True, alt=f"A take of {take.label.action}")
+                if st.toggle(f"Keep · {plain(take.label.action)} · {plain(take.label.person)}", value=True,
+                             key=f"keep {take.folder.name}"):  # fmt: skip
+                    wanted.append(take)
+    with st.container(horizontal=True):
+        text = f"Keep all {len(found)}" if len(wanted) == len(found) else f"Keep {len(wanted)} of {len(found)}"
+        help_ = None if len(wanted) == len(found) else "The others are thrown away."
+        if wanted and st.button(text, type="primary", icon=":material/check:", key=f"keep takes {key}", help=help_):
+            _keep(found, wanted)
+        if st.button("Throw all away", icon=":material/delete:", key=f"discard takes {key}"):
+            for take in found:
+                takes.discard(take)
+            st.rerun()
+
+
+def _keep(found: Sequence[Take], wanted: Sequence[Take]) -> None:
+    """Into their data sets; a take leaves its place only once its clip is safe."""
+    failed = ""
+    for take in wanted:
+        try:
+            with take.film.open("rb") as film:
+                dataset.add_clip(
+                    workspace(), take.label.dataset, take.label.action, takes.file_name(take), film,
+                    group=take.label.person,
+                )  # fmt: skip
+        except (HarError, OSError) as error:
+            failed = str(error)
+            continue
+        takes.discard(take)
+    if failed:
+        st.error(plain(f"{failed} The take still waits here."), icon=":material/error:")
+        return
+    for take in found:
+        if take not in wanted:
+            takes.discard(take)
+    number = len(wanted)
+    st.toast(f"{number} {'clip' if number == 1 else 'clips'} added.", icon=":material/check:")
+    # On with the next action, in the same place; the data set is the one that stands above.
+    go_to(data=dataset.check_name(wanted[0].label.dataset), dataset_view="Add clips")

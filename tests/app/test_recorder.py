@@ -1,0 +1,97 @@
+"""Recording one's own clips without a browser: what is asked first, what waits, what is kept."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import Open, Wire, button, words
+from streamlit.testing.v1 import AppTest
+
+from har_core import dataset, takes, video
+from har_core.takes import Label
+from har_core.ui import recorder, studio, webrtc
+
+RGB = np.full((48, 64, 3), 120, np.uint8)
+TAB = ":material/photo_camera: Record"
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    wire = Wire()
+    monkeypatch.setattr(webrtc, "stream", wire.stream)
+    yield wire
+    if wire.sink:
+        wire.sink.end()
+
+
+@pytest.fixture
+def opened(workspace: Path, wire: Wire, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The Record tab of a workspace without a data set, the camera running."""
+    # AppTest can pick, not type: what tests type is there to be picked.
+    known = ["wave", "../../etc"], ["anna", "Anna K.", "?!"]
+    monkeypatch.setattr(recorder, "_known", lambda root: known)
+    wire.state = "playing"
+    app = open_page("dataset", **{"ways to clips": TAB})
+    assert not app.exception
+    return app
+
+
+def film(workspace: Path, name: str, label: Label) -> Path:
+    folder = workspace / "takes" / name
+    video.write(folder / "film.mp4", (RGB for _ in range(20)), frames_per_second=10)
+    takes.write_label(folder, label)
+    return folder
+
+
+def name_it(app: AppTest, action: str, person: str) -> AppTest:
+    app.selectbox(key="take action").set_value(action)
+    return app.selectbox(key="take person").set_value(person).run()
+
+
+def test_it_asks_what_and_who_first(opened: AppTest) -> None:
+    app = button(opened, "Record 3 takes")
+    assert "Say first which action" in words(app)
+    app = button(name_it(app, "wave", "?!"), "Record 3 takes")
+    assert not app.exception and "a letter or a digit" in words(app)
+    app = button(name_it(app, "../../etc", "anna"), "Record 3 takes")
+    assert "A name needs" in words(app)
+
+
+def test_takes_are_kept_with_the_person_as_their_group(opened: AppTest, wire: Wire, workspace: Path) -> None:
+    assert isinstance(wire.sink, studio.Studio)
+    app = name_it(opened, "wave", "Anna K.")
+    app = button(app, "Record 3 takes")
+    for number in range(13 * 20):  # a countdown of 3 s, three takes of 3 s with 2 s between, and on
+        wire.sink.process(RGB, number / 15, dropped=0)
+        while (recorder_ := wire.sink._recorder) and recorder_._frames.qsize() > 20:
+            time.sleep(0.001)  # no camera is as fast as this loop: what waits is written, not left out
+    for thread in wire.sink._closing:
+        thread.join(30)
+    app.run()
+    assert len(studio.waiting()) == 3 and "Your takes" in words(app)
+    first = studio.waiting()[0]
+    app = app.toggle(key=f"keep {first.folder.name}").set_value(False).run()
+    app = button(app, "Keep 2 of 3")
+    assert not app.exception and not studio.waiting()
+    source = dataset.read(workspace / "datasets" / "my actions")
+    assert [(clip.action, clip.group) for clip in source.clips] == [("wave", "anna-k")] * 2
+    assert all(2.7 < told.seconds < 3.3 and told.codec == "h264" for told in source.properties)
+
+
+def test_takes_of_an_app_that_was_killed_are_offered_again(workspace: Path, wire: Wire, open_page: Open) -> None:
+    film(workspace, "20261126-101500", Label("mine", "sit", "ben", "another window", 5.0))
+    app = open_page("dataset", **{"ways to clips": TAB})
+    assert "Takes of earlier, not kept yet (1)" in [e.label for e in app.expander]
+    app = button(app, "Keep all 1")
+    assert not app.exception and not studio.waiting()
+    assert dataset.read(workspace / "datasets" / "mine").clips[0].group == "ben"
+
+
+def test_a_take_that_cannot_be_kept_goes_on_waiting(workspace: Path, wire: Wire, open_page: Open) -> None:
+    film(workspace, "20261126-101500", Label("mine", "..", "ben", "w", 5.0))
+    app = button(open_page("dataset", **{"ways to clips": TAB}), "Keep all 1")
+    assert not app.exception and "still waits here" in words(app) and len(studio.waiting()) == 1
+    app = button(app, "Throw all away")
+    assert not app.exception and not studio.waiting()

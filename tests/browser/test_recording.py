@@ -1,0 +1,67 @@
+"""A data set of one's own by the camera: recorded, looked at, kept; and what a killed app leaves."""
+
+import re
+
+from playwright.sync_api import expect
+from test_live_in_the_browser import camera, filming, process, start, until, visit  # noqa: F401  # three are fixtures
+from viewer import Server, Viewer, Visit, serving
+
+from har_core import dataset, video
+
+
+def choose(viewer: Viewer, label: str, value: str) -> None:
+    field = viewer.page.get_by_role("combobox", name=re.compile(label))
+    field.click()
+    field.fill(value)
+    field.press("Enter")
+    viewer.settled()
+
+
+def ready(viewer: Viewer) -> None:
+    viewer.open("dataset")
+    viewer.page.get_by_role("tab", name="Record").click()
+    viewer.settled()
+    choose(viewer, "Action", "wave")
+    choose(viewer, "Who acts", "Anna")
+    viewer.page.get_by_role("button", name="Timing").click()
+    for _ in range(4):
+        viewer.page.get_by_role("slider", name="Length of a take, seconds").press("ArrowLeft")
+    viewer.page.get_by_role("slider", name="Takes in a row").press("ArrowLeft")
+    viewer.page.keyboard.press("Escape")
+    viewer.settled()
+    start(viewer)
+
+
+def test_two_takes_are_recorded_and_one_is_kept(new_server: Server, visit: Visit) -> None:  # noqa: F811  # the fixture
+    viewer = visit(new_server)
+    ready(viewer)
+    viewer.press("Record 2 takes")
+    expect(viewer.page.get_by_text("Your takes")).to_be_visible()
+    expect(viewer.page.locator("video")).to_have_count(2)
+    viewer.page.get_by_text("Keep · wave · Anna").first.click()
+    viewer.press("Keep 1 of 2")
+    root = new_server.workspace / "datasets" / "my actions"
+    until(lambda: root.is_dir() and list(root.rglob("*.mp4")))
+    (clip,) = dataset.read(root).clips
+    told = video.probe(clip.path)
+    assert (clip.action, clip.group, told.codec) == ("wave", "anna", "h264")
+    assert abs(told.seconds - 1.0) < 0.3 and (told.width, told.height) == (640, 480)
+    assert viewer.sticks_out() == []
+
+
+def test_a_take_outlives_the_app(
+    new_server: Server,
+    visit: Visit,  # noqa: F811  # the fixture
+) -> None:
+    viewer = visit(new_server)
+    ready(viewer)
+    viewer.press("Record 2 takes")
+    until(lambda: list((new_server.workspace / "takes").glob("*/film.mp4")))
+    process(new_server).kill()
+    viewer.page.close()
+    viewer.complaints.clear()  # its server went away
+    with serving(new_server.workspace) as again:
+        later = visit(again)
+        later.open("dataset")
+        later.page.get_by_role("tab", name="Record").click()
+        expect(later.page.get_by_text(re.compile("Takes of earlier, not kept yet"))).to_be_visible()
