@@ -39,9 +39,10 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
-    """A picture of rows of equal height, and what is said of each, top to bottom."""
+    """A picture of rows of equal height, `frames` wide, and what is said of each, top to bottom."""
 
     epoch: int
+    frames: int
     captions: tuple[Caption, ...]
     jpeg: bytes
 
@@ -73,7 +74,9 @@ def read(folder: Path) -> Glimpse | None:
             return None
         length = int.from_bytes(content[4:6], "big")
         said = json.loads(content[6 : 4 + length])
-        return Glimpse(int(said["epoch"]), tuple(Caption(**row) for row in said["captions"]), content)
+        return Glimpse(
+            int(said["epoch"]), int(said["frames"]), tuple(Caption(**row) for row in said["captions"]), content
+        )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -86,7 +89,7 @@ def _encode(epoch: int, rows: Sequence[tuple[Caption, Rgb]]) -> bytes:
         for column, frame in enumerate(rgb):
             top, left = row * (SIDE + GAP), column * (SIDE + GAP)
             sheet[top : top + SIDE, left : left + SIDE] = resize(np.ascontiguousarray(frame), (SIDE, SIDE))
-    said = json.dumps({"epoch": epoch, "captions": [asdict(caption) for caption, _ in rows]}).encode()
+    said = json.dumps({"epoch": epoch, "frames": wide, "captions": [asdict(caption) for caption, _ in rows]}).encode()
     if len(said) > _MOST_BYTES:
         raise OSError("The names of these clips are too long for a picture's comment.")
     comment = _COMMENT + (len(said) + 2).to_bytes(2, "big") + said

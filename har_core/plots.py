@@ -12,15 +12,15 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from har_core.events import EpochEnded
 from har_core.values import Prediction, Segment, Split
 
 PARTS = {"train": "#0891b2", "validation": "#ea580c", "test": "#8b5cf6"}
 """The colour of each part of a split, the same in every figure."""
-_ACCENT, _MUTED, _TRUE = "#ea580c", "#a8a29e", "#0891b2"
-_SERIES = (_ACCENT, _TRUE, "#8b5cf6", "#16a34a", "#db2777", _MUTED)
-_CLEAR = "rgba(0,0,0,0)"
-_FAINT = "rgba(128,128,128,0.12)"
+ACCENT, MUTED, TRUE = "#ea580c", "#a8a29e", "#0891b2"
+SERIES = (ACCENT, TRUE, "#8b5cf6", "#16a34a", "#db2777", MUTED)
+CLEAR = "rgba(0,0,0,0)"
+FAINT = "rgba(128,128,128,0.12)"
+_MANY = (*SERIES[:5], "#2563eb", "#ca8a04", "#0d9488", "#a16207", "#64748b")
 _DOUBT = "#dc2626"
 _MOST_DRAWN = 2000
 """Points as SVG; more are drawn by the graphics card."""
@@ -32,12 +32,12 @@ def clips_by_action(split: Split) -> go.Figure:
     """Bars of how many clips each action has, stacked by part."""
     clips = split.named("all")
     actions = sorted({clip.action for clip in clips}, reverse=True)
-    figure = _figure(height=90 + 30 * len(actions))
+    figure = blank(height=90 + 30 * len(actions))
     for part, colour in PARTS.items():
         counts = Counter(clip.action for clip in split.named(part))
         if counts:
             figure.add_bar(
-                y=[_label(action) for action in actions], x=[counts[action] for action in actions], name=part,
+                y=[label(action) for action in actions], x=[counts[action] for action in actions], name=part,
                 orientation="h", marker_color=colour, hovertemplate="%{y}<br>%{x} clips<extra>" + part + "</extra>",
             )  # fmt: skip
     figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
@@ -48,10 +48,10 @@ def clips_by_action(split: Split) -> go.Figure:
 
 def histogram(values: Sequence[float], unit: str) -> go.Figure:
     """How often the clips of a data set have which value, in `unit`."""
-    figure = _figure(height=240)
+    figure = blank(height=240)
     counts, edges = np.histogram(values, bins=30 if len(set(values)) > 12 else max(1, min(12, len(set(values)))))
     figure.add_bar(
-        x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=_TRUE,
+        x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=TRUE,
         customdata=np.stack([edges[:-1], edges[1:]], axis=1),
         hovertemplate="%{customdata[0]:.3~g} to %{customdata[1]:.3~g}<br>%{y} clips<extra></extra>",
     )  # fmt: skip
@@ -64,10 +64,10 @@ def histogram(values: Sequence[float], unit: str) -> go.Figure:
 def promises(accuracies: Mapping[str, tuple[float, float, float]]) -> go.Figure:
     """Bars of accuracies by what promises them, each `(accuracy, low, high)` in [0, 1], with their intervals."""
     names, values = list(accuracies), list(accuracies.values())
-    figure = _figure(height=40 + 44 * len(names))
+    figure = blank(height=40 + 44 * len(names))
     figure.add_bar(
         y=[f"{_escape(name)}  " for name in names], x=[value for value, _, _ in values], orientation="h",
-        marker_color=[_MUTED, _ACCENT][: len(names)], width=0.55,
+        marker_color=[MUTED, ACCENT][: len(names)], width=0.55,
         error_x={"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": "#78716c",
                  "array": [high - value for value, _, high in values],
                  "arrayminus": [value - low for value, low, _ in values]},
@@ -80,55 +80,16 @@ def promises(accuracies: Mapping[str, tuple[float, float, float]]) -> go.Figure:
     return figure
 
 
-def losses(epochs: Sequence[EpochEnded]) -> go.Figure:
-    """The losses of training and validation over the epochs."""
-    figure = _over_epochs(epochs, {"train": "train_loss", "validation": "validation_loss"}, "%{y:.3f}")
-    figure.update_yaxes(rangemode="tozero")
-    return figure
-
-
-def accuracies(epochs: Sequence[EpochEnded]) -> go.Figure:
-    """The accuracies of training and validation over the epochs, the best epoch marked."""
-    figure = _over_epochs(epochs, {"train": "train_accuracy", "validation": "validation_accuracy"}, "%{y:.1%}")
-    figure.update_yaxes(range=[0, 1.04], tickformat=".0%")
-    if best := next((e for e in reversed(epochs) if e.best), None):
-        figure.add_scatter(
-            x=[best.epoch],
-            y=[best.validation_accuracy],
-            mode="markers",
-            name=f"best: epoch {best.epoch}",
-            marker={"symbol": "star", "size": 15, "color": PARTS["validation"]},
-            hoverinfo="skip",
-        )
-    return figure
-
-
-def learning_rates(epochs: Sequence[EpochEnded]) -> go.Figure:
-    """The learning rates over the epochs; a frozen backbone has none."""
-    figure = _over_epochs(epochs, {}, "%{y:.1e}")
-    for name, field, colour in (
-        ("head", "head_learning_rate", _ACCENT),
-        ("backbone", "backbone_learning_rate", _TRUE),
-    ):
-        values = [getattr(e, field) or None for e in epochs]
-        figure.add_scatter(
-            x=[e.epoch for e in epochs], y=values, name=name, mode="lines+markers",
-            line={"color": colour, "shape": "hv"}, marker_size=5, hovertemplate="%{y:.1e}",
-        )  # fmt: skip
-    figure.update_yaxes(type="log", exponentformat="power")
-    return figure
-
-
 def top(prediction: Prediction, k: int, *, true: str = "") -> go.Figure:
     """The Top-K as horizontal bars, highest first, each with its percentage; `true` is set off by its colour."""
     named = prediction.top(k)
     places = list(range(len(named)))
-    figure = _figure(height=36 + 34 * len(named))
+    figure = blank(height=36 + 34 * len(named))
     figure.add_bar(
         y=places,
         x=[probability for _, probability in named],
         orientation="h",
-        marker_color=[_TRUE if a == true else _ACCENT if i == 0 else _MUTED for i, (a, _) in enumerate(named)],
+        marker_color=[TRUE if a == true else ACCENT if i == 0 else MUTED for i, (a, _) in enumerate(named)],
         text=[f" {probability:.1%} " for _, probability in named],
         textposition="outside",
         textfont_size=14,
@@ -139,7 +100,7 @@ def top(prediction: Prediction, k: int, *, true: str = "") -> go.Figure:
     figure.update_layout(bargap=0.4, showlegend=False, margin_t=4)
     figure.update_xaxes(range=[0, 1.18], visible=False)
     figure.update_yaxes(
-        range=[len(named) - 0.5, -0.5], tickvals=places, ticktext=[_label(action) for action, _ in named],
+        range=[len(named) - 0.5, -0.5], tickvals=places, ticktext=[label(action) for action, _ in named],
         tickfont_size=14, showgrid=False, automargin=True, ticksuffix="  ",
     )  # fmt: skip
     return figure
@@ -147,16 +108,16 @@ def top(prediction: Prediction, k: int, *, true: str = "") -> go.Figure:
 
 def over_time(windows: Sequence[tuple[float, float, Prediction]], k: int) -> go.Figure:
     """How probable the clip's `k` likeliest actions are in each window `(start, stop, prediction)`, in seconds."""
-    figure = _figure(height=240)
+    figure = blank(height=240)
     mean = np.mean([prediction.probabilities for _, _, prediction in windows], axis=0)
     order = np.argsort(-mean, kind="stable")[:k]
     for place, index in enumerate(order.tolist()):
         figure.add_scatter(
             x=[(start + stop) / 2 for start, stop, _ in windows],
             y=[float(prediction.probabilities[index]) for _, _, prediction in windows],
-            name=_label(windows[0][2].classes[index]),
+            name=label(windows[0][2].classes[index]),
             mode="lines+markers",
-            line_color=_SERIES[min(place, len(_SERIES) - 1)],
+            line_color=SERIES[min(place, len(SERIES) - 1)],
             customdata=[f"{start:.1f} to {stop:.1f} s" for start, stop, _ in windows],
             hovertemplate="%{y:.1%} (%{customdata})",
         )
@@ -169,16 +130,16 @@ def over_time(windows: Sequence[tuple[float, float, Prediction]], k: int) -> go.
 def timeline(segments: Sequence[Segment], seconds: float) -> go.Figure:
     """Who did what and when: a lane for each person, a bar for each segment, darker where it is surer."""
     lanes = sorted({s.track for s in segments}, key=lambda track: -(track or 0))
-    figure = _figure(height=90 + 40 * len(lanes))
+    figure = blank(height=90 + 40 * len(lanes))
     actions = sorted({s.action for s in segments})
     for number, action in enumerate(actions):
         mine = [s for s in segments if s.action == action]
         figure.add_bar(
             y=["the picture" if s.track is None else f"#{s.track}" for s in mine],
-            x=[s.stop - s.start for s in mine], base=[s.start for s in mine], name=_label(action), orientation="h",
-            marker={"color": _SERIES[number % len(_SERIES)], "opacity": [0.4 + 0.6 * s.score for s in mine]},
+            x=[s.stop - s.start for s in mine], base=[s.start for s in mine], name=label(action), orientation="h",
+            marker={"color": SERIES[number % len(SERIES)], "opacity": [0.4 + 0.6 * s.score for s in mine]},
             customdata=[[s.start, s.stop, s.score] for s in mine],
-            hovertemplate=_label(action) + " %{customdata[2]:.0%}<br>%{customdata[0]:.1f} to %{customdata[1]:.1f} s"
+            hovertemplate=label(action) + " %{customdata[2]:.0%}<br>%{customdata[0]:.1f} to %{customdata[1]:.1f} s"
             "<extra></extra>",
         )  # fmt: skip
     figure.update_layout(barmode="overlay", bargap=0.3)
@@ -202,8 +163,8 @@ def confusion(counts: NDArray[np.int64], actions: Sequence[str], *, normalised: 
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     cell = 46 if number <= 10 else 34 if number <= _MOST_LABELLED else 16
-    labels = [_label(action) for action in actions]
-    figure = _figure(height=max(260, number * cell + 130))
+    labels = [label(action) for action in actions]
+    figure = blank(height=max(260, number * cell + 130))
     figure.add_heatmap(
         z=shares if normalised else counts, x=list(range(number)), y=list(range(number)), hoverinfo="skip", xgap=2,
         ygap=2, showscale=False, zmin=0, colorscale=[[0, "rgba(194,65,12,0.06)"], [1, "rgba(194,65,12,1)"]],
@@ -217,7 +178,7 @@ def confusion(counts: NDArray[np.int64], actions: Sequence[str], *, normalised: 
         text=[_cell_text(labels, counts, shares, row, column) for row, column in cells],
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
-        marker={"symbol": "square", "size": cell - 8, "color": _CLEAR},
+        marker={"symbol": "square", "size": cell - 8, "color": CLEAR},
         selected={"marker": {"color": "rgba(8,145,178,0.45)", "opacity": 1}},
         unselected={"marker": {"opacity": 0}},
     )
@@ -261,7 +222,7 @@ def clip_map(
         rings: rows that are set off by a ring.
         colours: of kinds that have one of their own.
     """  # fmt: skip
-    figure = _figure(height=560)
+    figure = blank(height=500)
     rows_of: dict[str, list[int]] = {}
     for row, kind in enumerate(kinds):
         rows_of.setdefault(kind, []).append(row)
@@ -271,7 +232,7 @@ def clip_map(
     for kind in sorted(rows_of):
         rows = rows_of[kind]
         figure.add_trace(draw(
-            x=xy[rows, 0], y=xy[rows, 1], mode="markers", name=_label(kind) or "none", customdata=rows,
+            x=xy[rows, 0], y=xy[rows, 1], mode="markers", name=label(kind) or "none", customdata=rows,
             marker={"size": size, "color": palette[kind], "opacity": 0.85}, unselected={"marker": {"opacity": 0.15}},
             text=[_escape(texts[row]).replace("\n", "<br>") for row in rows], hovertemplate="%{text}<extra></extra>",
         ))  # fmt: skip
@@ -286,15 +247,15 @@ def clip_map(
                          showlegend=len(rows_of) <= _MOST_LABELLED, margin={"l": 4, "r": 4, "t": 8, "b": 4},
                          legend={"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top"})  # fmt: skip
     plain = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": None, "fixedrange": False}
-    figure.update_xaxes(**plain, mirror=True, showline=True, linecolor=_FAINT)
-    figure.update_yaxes(**plain, mirror=True, showline=True, linecolor=_FAINT)
+    figure.update_xaxes(**plain, mirror=True, showline=True, linecolor=FAINT)
+    figure.update_yaxes(**plain, mirror=True, showline=True, linecolor=FAINT)
     return figure
 
 
 def _palette(kinds: Sequence[str]) -> dict[str, str]:
     """A colour for each kind that stands out from light and dark: the house's, or as many hues as it takes."""
-    if len(kinds) < len(_SERIES):
-        return dict(zip(kinds, _SERIES, strict=False))
+    if len(kinds) <= len(_MANY):
+        return dict(zip(kinds, _MANY, strict=False))
     # Neighbours differ by the golden angle and by lightness, so that 101 of them can still be told apart.
     return {
         kind: f"hsl({round(number * 137.508) % 360},{(70, 55)[number % 2]}%,{(48, 58, 40)[number % 3]}%)"
@@ -302,31 +263,11 @@ def _palette(kinds: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _over_epochs(epochs: Sequence[EpochEnded], lines: Mapping[str, str], hover: str) -> go.Figure:
-    """Lines over the epochs, the frozen ones shaded; `lines` is the name of a part -> a field of the event."""
-    figure = _figure(height=300)
-    for name, field in lines.items():
-        figure.add_scatter(
-            x=[e.epoch for e in epochs], y=[getattr(e, field) for e in epochs], name=name,
-            mode="lines+markers", line={"color": PARTS[name], "width": 2.5}, marker_size=5, hovertemplate=hover,
-        )  # fmt: skip
-    if frozen := [e.epoch for e in epochs if e.frozen]:
-        figure.add_vrect(
-            x0=min(frozen) - 0.5, x1=max(frozen) + 0.5, fillcolor=_FAINT, line_width=0, layer="below",
-            annotation={"text": "backbone frozen", "font_size": 11, "opacity": 0.75},
-            annotation_position="bottom left",
-        )  # fmt: skip
-    figure.update_layout(hovermode="x unified")
-    last = max((e.epoch for e in epochs), default=1)
-    figure.update_xaxes(title="epoch", range=[0.5, max(last, 5) + 0.5], tickformat="d", showgrid=False)
-    return figure
-
-
-def _figure(*, height: int) -> go.Figure:
+def blank(*, height: int) -> go.Figure:
     """An empty figure that lets the page scroll under a finger."""
     layout: dict[str, Any] = {
-        "height": height, "margin": {"l": 8, "r": 8, "t": 30, "b": 8}, "dragmode": False, "paper_bgcolor": _CLEAR,
-        "plot_bgcolor": _CLEAR, "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "height": height, "margin": {"l": 8, "r": 8, "t": 30, "b": 8}, "dragmode": False, "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR, "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     }  # fmt: skip
     figure = go.Figure(layout=layout)
     figure.update_xaxes(fixedrange=True)
@@ -339,6 +280,6 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _label(action: str) -> str:
+def label(action: str) -> str:
     """The name, cut where it would leave no room for the bars."""
     return _escape(action if len(action) <= 24 else action[:23] + "…")

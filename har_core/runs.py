@@ -114,6 +114,14 @@ class Run:
             return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
         return ""
 
+    def last_sign(self) -> float:
+        """When it last wrote something, in seconds since 1970; 0 where it never did."""
+        signs = [0.0]
+        for path in (self.events_path, self.folder / "stderr.txt", self.folder / "lock"):
+            with contextlib.suppress(OSError):
+                signs.append(path.stat().st_mtime)
+        return max(signs)
+
     def stop(self, *, patience: float = 6.0) -> None:
         """Ask the trainer to stop; end its process group when it does not within `patience` seconds.
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 import pandas as pd
 import streamlit as st
 
-from har_core import plots
+from har_core import endings, machine
 from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail
 from har_core.runs import Run
-from har_core.ui.choose import notes, status_badge
-from har_core.ui.frame import chart, go_to, plain, reporting, tiles
+from har_core.ui import charts, coaching, learning
+from har_core.ui.choose import notes, run_title, status_badge
+from har_core.ui.frame import go_to, plain, reporting, tiles
+from har_core.ui.recipe import offer
 from har_core.values import wilson
 
 _REASONS = {
@@ -18,6 +20,18 @@ _REASONS = {
     "early stopping": "Nothing improved any more, so it ended early.",
     "stopped": "It was stopped; Resume goes on from the last finished epoch.",
 }
+
+
+_HELPS = {
+    "Best accuracy": "On the validation clips. It chose the epoch too, so it flatters a little.",
+    "95 % interval": "Where the true accuracy most likely lies, as few validation clips cannot say more.",
+    "Best epoch": "The one whose model is kept.",
+    "Latest loss": "On the validation clips, in the latest epoch.",
+    "Seconds per epoch": "Of the latest epoch, with judging and keeping it.",
+    "Clips per second": "How many training clips are learnt from in a second.",
+    "Memory": "What the trainer held after the latest epoch.",
+}
+"""The tiles in their order, and what each shows."""
 
 
 @dataclass(slots=True)
@@ -99,12 +113,20 @@ def _panel(run: Run, drawn_as: str, usable: bool) -> None:
         story.read()
         if run.status(story.kept) != drawn_as or (_usable(run) and not usable):
             st.rerun()  # the buttons above are of the old status
-        epochs = run.epochs(story.kept)
+        epochs, running = run.epochs(story.kept), drawn_as == "running"
         with st.container():  # its bars come and go; in one place they do not move, and so rebuild, all below
-            _standing(run, story, epochs, running=drawn_as == "running")
+            _standing(run, story, epochs, running=running)
+        _numbers(story, epochs, running=running)
+        started = story.last(Started)
+        with st.container():
+            if isinstance(started, Started):
+                coaching.advice(run, epochs, started, over=not running)
+        learning.frames_in_training(run, running=running)
         if epochs:
-            _numbers(story, epochs)
-            _curves(run, epochs, running=drawn_as == "running")
+            charts.curves_of(run, epochs, running=running)
+            if isinstance(started, Started):
+                charts.film_of(run, epochs, started.classes, running=running)
+            charts.numbers_of(run, epochs, running=running)
         notes([e.message for e in story.kept if isinstance(e, Noticed)], title="Remarks")
 
 
@@ -114,23 +136,32 @@ def _standing(run: Run, story: Story, epochs: list[EpochEnded], *, running: bool
     if running:
         # A resumed run has the end of its first part behind it until it says that it started.
         _under_way(run, story, epochs, story.last(Started, Ended, Failed))
-    elif isinstance(ended, Failed):
-        st.error(plain(ended.message), icon=":material/error:")
-        _log(run)
-    elif isinstance(ended, Ended):
+    elif isinstance(ended, Ended) and not isinstance(story.last(Started, Ended), Started):
         best = f" The best epoch was {ended.best_epoch}." if ended.best_epoch else ""
         st.markdown(_REASONS[ended.reason] + best)
-    elif run.log():
-        st.error("The process ended without a word. Resume goes on from the last finished epoch.")
-        _log(run)
+    elif (run.folder / "stop").exists():
+        st.markdown(_REASONS["stopped"])
+    elif run.status(story.kept) == "new":
+        st.markdown("It has not begun. Resume starts it.")
     else:
-        st.markdown("It was cut off or has not begun. Resume goes on from the last finished epoch.")
+        _why(run, story)
     if isinstance(started, Started):
         st.caption(
             f"{started.train_clips} clips train, {started.validation_clips} validate · {plain(started.device)}, "
             f"{plain(started.precision)} · window {started.window_seconds:.1f} s at "
             f"{started.frames_per_second:.1f} frames a second · weights {plain(started.weights)}"
         )
+
+
+def _why(run: Run, story: Story) -> None:
+    """Why it ended before its time, and what to do."""
+    ending = endings.explain(
+        story.kept, run.log(), memory=machine.memory(), booted_at=machine.booted_at(), last_sign=run.last_sign(),
+    )  # fmt: skip
+    st.error(plain(f"{ending.what} {ending.remedy}"), icon=":material/error:")
+    if not ending.again and st.button("New run with these settings", icon=":material/content_copy:"):
+        offer(run.config(), f"The settings of {run_title(run.name)}.")
+    _log(run)
 
 
 def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event | None) -> None:
@@ -140,6 +171,7 @@ def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event 
             st.progress(0.0, "Starting: reading the data set")
         else:
             st.progress(done.done / done.total, f"Decoding clips: {done.done} of {done.total}")
+        st.progress(0.0, "Before the first step")
         return
     step, finished = story.stepped, epochs[-1].epoch if epochs else 0
     within = step.step / step.steps if step and step.epoch > finished else 0.0
@@ -155,7 +187,7 @@ def _time_left(run: Run, epochs: list[EpochEnded], started: Started, within: flo
     if not epochs:
         return ""
     config = run.config()
-    if epochs[-1].frozen and not config.freeze_backbone:
+    if epochs[-1].frozen and not config.freeze_backbone and config.epochs > config.freeze_epochs:
         if epochs[-1].epoch >= config.freeze_epochs:
             return " · from here on the backbone learns too, which takes longer"
         return " · the backbone is frozen; later epochs take longer"
@@ -170,52 +202,29 @@ def _time_left(run: Run, epochs: list[EpochEnded], started: Started, within: flo
     return f" · {text} left at this pace" if seconds > 0 else ""
 
 
-def _numbers(story: Story, epochs: list[EpochEnded]) -> None:
-    best = max(epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
-    started = story.last(Started)
-    clips = started.validation_clips if isinstance(started, Started) else 0
-    low, high = wilson(round(best.validation_accuracy * clips), clips)
-    interval = f"95 % interval {low:.0%} to {high:.0%}: {clips} validation clips say no more than that."
-    tiles(
-        {
+def _numbers(story: Story, epochs: list[EpochEnded], *, running: bool) -> None:
+    """The tiles: the same ones from the first moment to the last, so that nothing below them moves."""
+    started, interval, shown = story.last(Started), None, dict.fromkeys(_HELPS, "–")
+    clips = started.train_clips if isinstance(started, Started) else 0
+    if epochs:
+        best = max(epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+        validated = started.validation_clips if isinstance(started, Started) else 0
+        low, high = wilson(round(best.validation_accuracy * validated), validated)
+        interval = f"95 % interval {low:.0%} to {high:.0%}: {validated} validation clips say no more than that."
+        seconds = epochs[-1].seconds
+        shown |= {
             "Best accuracy": f"{best.validation_accuracy:.1%}",
             "95 % interval": f"{low * 100:.0f}–{high * 100:.0f} %",
             "Best epoch": f"{best.epoch}",
             "Latest loss": f"{epochs[-1].validation_loss:.3f}",
-            "Seconds per epoch": f"{epochs[-1].seconds:.1f}",
-        },
-        helps={
-            "95 % interval": interval,
-            "Latest loss": "On the validation clips, in the latest epoch.",
-            "Best accuracy": "On the validation clips. It chose the epoch too, so it flatters a little.",
-        },
-    )
-
-
-def _curves(run: Run, epochs: list[EpochEnded], *, running: bool) -> None:
-    last = epochs[-1]
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Accuracy**")
-        said = f"validation {last.validation_accuracy:.1%}, train {last.train_accuracy:.1%}"
-        chart(plots.accuracies(epochs), "accuracies", alt=f"Accuracy over the epochs; after epoch {last.epoch}: {said}")
-    with right:
-        st.markdown("**Loss**")
-        said = f"validation {last.validation_loss:.3f}, train {last.train_loss:.3f}"
-        chart(plots.losses(epochs), "losses", alt=f"Loss over the epochs; after epoch {last.epoch}: {said}")
-    with st.expander("Learning rates and all epochs", icon=":material/table_chart:"):
-        chart(plots.learning_rates(epochs), "rates", alt="The learning rates of backbone and head over the epochs")
-        st.dataframe(_table(epochs), hide_index=True, width="stretch", key="epoch table")
-        if not running:  # a file that is replaced every second may be gone when the browser fetches it
-            st.download_button(
-                "Epochs as CSV", _table(epochs).to_csv(index=False), f"{run.name}-epochs.csv", "text/csv",
-                icon=":material/download:", on_click="ignore",
-            )  # fmt: skip
-
-
-def _table(epochs: list[EpochEnded]) -> pd.DataFrame:
-    fields = EpochEnded.__slots__
-    return pd.DataFrame([{name.replace("_", " "): getattr(e, name) for name in fields} for e in epochs]).round(5)
+            "Seconds per epoch": f"{seconds:.1f}",
+            "Clips per second": f"{clips / seconds:.0f}" if seconds else "–",
+            "Memory": f"{epochs[-1].memory_bytes / 2**30:.1f} GB" if epochs[-1].memory_bytes else "–",
+        }
+    if running and story.stepped is not None and story.stepped.clips_per_second:
+        rate = story.stepped.clips_per_second
+        shown["Clips per second"] = f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
+    tiles(shown, helps=_HELPS | ({"95 % interval": interval} if interval else {}))
 
 
 def _log(run: Run) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from har_core import plots
+from har_core import curves, plots
 from har_core.events import EpochEnded
 from har_core.values import Prediction
 
@@ -28,12 +28,33 @@ def test_the_bars_are_in_descending_order_with_percentages() -> None:
 
 def test_curves_mark_the_best_epoch_and_shade_the_frozen_ones() -> None:
     epochs = [EpochEnded(e, 1, 0.5, 1, e / 4, 0, 1e-3, 1, e < 3, e != 3) for e in range(1, 4)]
-    figure = plots.accuracies(epochs)
+    figure = curves.accuracies(epochs)
     star = figure.data[-1]
     assert (star.x[0], star.y[0]) == (2, 0.5)
     assert (figure.layout.shapes[0].x0, figure.layout.shapes[0].x1) == (0.5, 2.5)
-    assert not plots.losses(epochs[2:]).layout.shapes
-    assert plots.learning_rates(epochs).data[1].y == (None, None, None)  # a frozen backbone has no rate to draw
+    assert not curves.losses(epochs[2:]).layout.shapes
+    assert curves.learning_rates(epochs).data[1].y == (None, None, None)  # a frozen backbone has no rate to draw
+
+
+def test_a_smoothed_curve_has_the_raw_one_behind_it() -> None:
+    epochs = [EpochEnded(e, 1, 0.5, (e % 2) + 1, 0.5, 0, 1e-3, 1, True, False) for e in range(1, 30)]
+    raw, smooth = curves.losses(epochs, smoothing=0.9).data[2:4]
+    assert list(raw.y) == [e.validation_loss for e in epochs] and raw.opacity < 0.5
+    assert max(smooth.y[10:]) - min(smooth.y[10:]) < 0.2 < max(raw.y) - min(raw.y)
+    assert smooth.y[0] == raw.y[0], "it does not begin at zero"
+    assert len(curves.losses(epochs).data) == 2
+
+
+def test_a_film_has_a_picture_of_each_epoch() -> None:
+    epochs = [
+        EpochEnded(e, 1, 0.5, 1, 0.5, 0, 1e-3, 1, True, False, ((0, 0, e), (0, 1, 4 - e), (1, 1, 3), (7, 7, 1)))
+        for e in range(1, 4)
+    ]
+    figure = curves.film([EpochEnded(1, 1, 0.5, 1, 0.5, 0, 1e-3, 1, True, False), *epochs], ["<b>run", "wave"])
+    assert [frame.name for frame in figure.frames] == ["1", "2", "3"]
+    assert [list(row) for row in figure.data[0].text] == [["3", "1"], ["", "3"]]
+    assert [list(row) for row in figure.frames[0].data[0].z] == [[0.25, 0.75], [0, 1]]
+    assert len(figure.layout.sliders[0].steps) == 3 and "<b>" not in str(figure.layout.xaxis.ticktext)
 
 
 def test_windows_are_drawn_at_their_middle() -> None:

@@ -3,6 +3,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import Open, button, epochs, fake_run, started, words
 from streamlit.testing.v1 import AppTest
@@ -10,8 +11,9 @@ from streamlit.testing.v1 import AppTest
 from har_core import dataset, runs, speed
 from har_core.config import AugmentConfig, TrainConfig
 from har_core.errors import RunError
-from har_core.events import Ended, Failed, Noticed, Stepped
+from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Stepped
 from har_core.forecast import Speed
+from har_core.glimpses import Caption, Glimpses
 from har_core.ui.choose import run_title
 
 
@@ -62,8 +64,9 @@ def test_the_defaults_start_the_default_config(workspace: Path, asked: list[Trai
     app = open_page("train")
     assert "Learn 2 actions from 6 clips, judged by 2 clips of 1 other group" in words(app)
     assert "on this computer" in words(app) and "minute" in words(app)
+    assert not app.error
     app = button(app, "Start training")
-    assert not app.exception and not app.error
+    assert not app.exception
     assert asked == [TrainConfig(dataset=str(root_of(workspace)))]
     assert app.selectbox(key="run").value == "20260102-030401-tiny"
 
@@ -182,10 +185,67 @@ def test_a_failure_shows_its_sentence_and_log(workspace: Path, clips: Path, open
     (run.folder / "stderr.txt").write_text("Traceback: OSError")
     app = open_page("train")
     assert not app.exception
-    assert [e.value for e in app.error] == ["The disk is full."]
+    (error,) = app.error
+    assert "The disk is full" in error.value and "Make room" in error.value
     assert "OSError" in app.code[0].value
     assert "x.mp4 is left out" in words(app)
     assert {"Resume", "Delete"} <= labels(app)
+
+
+def test_a_run_that_cannot_go_on_offers_a_new_one(workspace: Path, clips: Path, open_page: Open) -> None:
+    root = dataset.link(workspace, "tiny", clips)
+    fake_run(workspace, root, [started(), *epochs(1), Failed("The clips in tiny changed since the run began.")])
+    app = button(open_page("train"), "New run with these settings")
+    assert app.segmented_control(key="train_view").value == "New run"
+    assert "Start training" in labels(app) and "The settings of run" in words(app)
+
+
+def test_a_killed_run_says_so(workspace: Path, clips: Path, open_page: Open) -> None:
+    fake_run(workspace, clips, [started(), *epochs(2)])
+    app = open_page("train")
+    assert not app.exception and "killed" in app.error[0].value and "Resume" in labels(app)
+    assert "Best epoch 2" in words(app)
+
+
+def test_what_is_learnt_is_shown_and_stays(workspace: Path, clips: Path, open_page: Open) -> None:
+    run = fake_run(workspace, clips, [started(), *epochs(2), Ended("epochs", 2, 0.5)])
+    caption = Caption("dark/<b>.mp4", "dark", "bright")
+    Glimpses(run.folder).show(2, lambda: [(caption, np.zeros((6, 32, 32, 3), np.uint8))])
+    app = open_page("train")
+    assert not app.exception and "Frames in training" in words(app)
+    (shown,) = [h.body for h in app.get("html") if "har-glimpse" in h.body]
+    assert "taken for bright" in shown and "<b>.mp4" not in shown and "&lt;b&gt;" in shown
+
+
+def overfits() -> list[Event]:
+    losses = (0.7, 0.75, 0.85, 1.0)
+    return [
+        EpochEnded(i, 0.7 / i, 0.95, loss, 0.5, 0.0, 1e-3, 1.0, True, i == 1, ((0, 0, 1), (1, 0, 1)), 2**30)
+        for i, loss in enumerate(losses, 1)
+    ]
+
+
+def test_the_coach_starts_a_run_with_its_advice(workspace: Path, asked: list[TrainConfig], open_page: Open) -> None:
+    fake_run(workspace, root_of(workspace), [started(), *overfits(), Ended("epochs", 1, 0.5)], name="old")
+    app = open_page("train")
+    assert "It overfits" in words(app) and "2 validation clips" in words(app)
+    assert "Memory 1.0 GB" in words(app)
+    app = button(app, "Start a new run with stronger augmentation (1.5)")
+    assert not app.exception
+    (config,) = asked
+    assert config.augment.strength == 1.5 and config.freeze_backbone, "the rest is as it was"
+    assert app.selectbox(key="run").value == "20260102-030401-tiny"
+
+
+def test_advice_that_cannot_be_started_is_shown_with_what_it_lacks(
+    workspace: Path, asked: list[TrainConfig], open_page: Open
+) -> None:
+    run = fake_run(workspace, root_of(workspace), [started(), *overfits(), Ended("epochs", 1, 0.5)], name="old")
+    config = TrainConfig(dataset=str(root_of(workspace)), view="person")
+    (run.folder / "config.json").write_text(json.dumps(config.to_json()))
+    app = button(open_page("train"), "Start a new run with stronger augmentation (1.5)")
+    assert not app.exception and not asked
+    assert "needs a detector" in words(app) and "As old, but with stronger augmentation" in words(app)
 
 
 @pytest.mark.parametrize(("reason", "said"), [("stopped", "Resume goes on"), ("early stopping", "ended early")])

@@ -28,7 +28,7 @@ def test_the_picture_says_what_its_rows_are(tmp_path: Path) -> None:
     assert glimpses.read(tmp_path) is None
     Glimpses(tmp_path).show(7, lambda: [ROW, SHORT])
     seen = glimpses.read(tmp_path)
-    assert seen is not None and seen.epoch == 7 and seen.captions == (ROW[0], SHORT[0])
+    assert seen is not None and (seen.epoch, seen.frames) == (7, 6) and seen.captions == (ROW[0], SHORT[0])
     rgb = read_jpeg(tmp_path / glimpses.FILE)
     assert rgb.shape == (2 * 98, 6 * 98, 3), "any reader of pictures reads it"
     assert rgb[40, 40].min() > 240 and rgb[140, 140].max() < 20

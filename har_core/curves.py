@@ -1,0 +1,162 @@
+"""Figures of how a run goes: losses, accuracies, learning rates over the epochs, and the confusion of each epoch."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from har_core.events import EpochEnded
+from har_core.plots import ACCENT, FAINT, PARTS, TRUE, blank, label
+
+MOST_FILMED = 30
+"""Actions beyond which the cells of a film would be too small to see."""
+_FRAME_MS = 350
+_REDS = [[0, "rgba(194,65,12,0.06)"], [1, "rgba(194,65,12,1)"]]
+
+
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """The exponential moving average, without the pull to zero at its beginning.
+
+    Args:
+        values: in order.
+        weight: of what was before, 0 (the values themselves) to below 1.
+
+    >>> smoothed([1.0, 1.0, 4.0], 0.5)[:2]
+    [1.0, 1.0]
+    """
+    kept, total, found = 0.0, 0.0, list[float]()
+    for value in values:
+        kept, total = weight * kept + (1 - weight) * value, weight * total + (1 - weight)
+        found.append(kept / total)
+    return found
+
+
+def losses(epochs: Sequence[EpochEnded], *, smoothing: float = 0.0) -> go.Figure:
+    """The losses of training and validation over the epochs; smoothed ones have the raw ones faintly behind them."""
+    lines = {"train": "train_loss", "validation": "validation_loss"}
+    figure = _over_epochs(epochs, lines, "%{y:.3f}", smoothing)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def accuracies(epochs: Sequence[EpochEnded], *, smoothing: float = 0.0) -> go.Figure:
+    """The accuracies of training and validation over the epochs, the best epoch marked."""
+    lines = {"train": "train_accuracy", "validation": "validation_accuracy"}
+    figure = _over_epochs(epochs, lines, "%{y:.1%}", smoothing)
+    figure.update_yaxes(range=[0, 1.04], tickformat=".0%")
+    if best := next((e for e in reversed(epochs) if e.best), None):
+        figure.add_scatter(
+            x=[best.epoch], y=[best.validation_accuracy], mode="markers", name=f"best: epoch {best.epoch}",
+            marker={"symbol": "star", "size": 15, "color": PARTS["validation"]}, hoverinfo="skip",
+        )  # fmt: skip
+    return figure
+
+
+def learning_rates(epochs: Sequence[EpochEnded]) -> go.Figure:
+    """The learning rates over the epochs; a frozen backbone has none."""
+    figure = _over_epochs(epochs, {}, "%{y:.1e}", 0.0)
+    for name, field, colour in (
+        ("head", "head_learning_rate", ACCENT),
+        ("backbone", "backbone_learning_rate", TRUE),
+    ):
+        values = [getattr(e, field) or None for e in epochs]
+        figure.add_scatter(
+            x=[e.epoch for e in epochs], y=values, name=name, mode="lines+markers",
+            line={"color": colour, "shape": "hv"}, marker_size=5, hovertemplate="%{y:.1e}",
+        )  # fmt: skip
+    figure.update_yaxes(type="log", exponentformat="power")
+    return figure
+
+
+def confusion_of(epoch: EpochEnded, classes: int) -> NDArray[np.int64]:
+    """The validation clips of an epoch, int64 `(C, C)`: row = true action, column = predicted."""
+    counts = np.zeros((classes, classes), np.int64)
+    for true, said, clips in epoch.confusion:
+        if max(true, said) < classes:
+            counts[true, said] = clips
+    return counts
+
+
+def film(epochs: Sequence[EpochEnded], classes: Sequence[str]) -> go.Figure:
+    """The confusion of each epoch as a film: a slider over the epochs, and Play. It begins with the last one.
+
+    The browser plays it alone: nothing is asked of the server between two pictures.
+    """
+    shown = [epoch for epoch in epochs if epoch.confusion]
+    matrices = [confusion_of(epoch, len(classes)) for epoch in shown]
+    number, names = len(classes), [label(name) for name in classes]
+    figure = blank(height=max(330, number * (46 if number <= 10 else 28) + 230))
+    figure.add_trace(_matrix(matrices[-1], names))
+    figure.frames = [
+        go.Frame(data=[_matrix(matrix, names)], name=str(epoch.epoch))
+        for epoch, matrix in zip(shown, matrices, strict=True)
+    ]
+    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    playing = still | {"frame": {"duration": _FRAME_MS, "redraw": True}, "fromcurrent": True}
+    steps = [{"label": frame.name, "method": "animate", "args": [[frame.name], still]} for frame in figure.frames]
+    figure.update_layout(
+        margin_b=8, margin_t=8,
+        updatemenus=[{
+            "type": "buttons", "direction": "left", "x": 0, "y": -0.28, "xanchor": "left", "yanchor": "top",
+            "pad": {"t": 34, "r": 8}, "showactive": False, "bgcolor": "rgba(128,128,128,0.15)", "borderwidth": 0,
+            "buttons": [
+                {"label": "▶", "method": "animate", "args": [[frame.name for frame in figure.frames], playing]},
+                {"label": "❚❚", "method": "animate", "args": [[None], still]},
+            ],
+        }],
+        sliders=[{
+            "active": len(steps) - 1, "steps": steps, "x": 0.16, "len": 0.84, "y": -0.28, "yanchor": "top",
+            "currentvalue": {"prefix": "after epoch ", "font": {"size": 14}}, "pad": {"t": 4},
+            "minorticklen": 0, "tickcolor": FAINT, "bordercolor": FAINT, "bgcolor": "rgba(128,128,128,0.25)",
+            "activebgcolor": ACCENT, "font": {"size": 11},
+        }],
+    )  # fmt: skip
+    ticks = {"tickvals": list(range(number)), "ticktext": names, "automargin": True, "showgrid": False,
+             "zeroline": False, "constrain": "domain"}  # fmt: skip
+    figure.update_xaxes(range=[-0.5, number - 0.5], title="predicted", tickangle=-45, **ticks)
+    figure.update_yaxes(range=[number - 0.5, -0.5], title="true", **ticks)
+    return figure
+
+
+def _matrix(counts: NDArray[np.int64], names: Sequence[str]) -> go.Heatmap:
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    text = [[str(n) if n else "" for n in row] for row in counts.tolist()]
+    hover = [
+        [f"{names[i]}: {counts[i, j]} {'right' if i == j else f'taken for {names[j]}'}" for j in range(len(names))]
+        for i in range(len(names))
+    ]
+    return go.Heatmap(
+        z=shares.tolist(), zmin=0, zmax=1, colorscale=_REDS, showscale=False, xgap=2, ygap=2, text=text,
+        texttemplate="%{text}", textfont={"size": 14}, hovertext=hover, hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
+
+
+def _over_epochs(
+    epochs: Sequence[EpochEnded], lines: Mapping[str, str], hover: str, smoothing: float
+) -> go.Figure:  # fmt: skip
+    """Lines over the epochs, the frozen ones shaded; `lines` is the name of a part -> a field of the event."""
+    figure = blank(height=300)
+    numbers = [e.epoch for e in epochs]
+    for name, field in lines.items():
+        raw, colour = [getattr(e, field) for e in epochs], PARTS[name]
+        if smoothing:
+            figure.add_scatter(
+                x=numbers, y=raw, name=f"{name}, as it was", mode="lines", line={"color": colour, "width": 1.5},
+                opacity=0.3, hovertemplate=hover, showlegend=False,
+            )  # fmt: skip
+        figure.add_scatter(
+            x=numbers, y=smoothed(raw, smoothing), name=name, mode="lines" if smoothing else "lines+markers",
+            line={"color": colour, "width": 2.5}, marker_size=5, hovertemplate=hover,
+        )  # fmt: skip
+    if frozen := [e.epoch for e in epochs if e.frozen]:
+        figure.add_vrect(
+            x0=min(frozen) - 0.5, x1=max(frozen) + 0.5, fillcolor=FAINT, line_width=0, layer="below",
+            annotation={"text": "backbone frozen", "font_size": 11, "opacity": 0.75},
+            annotation_position="bottom left",
+        )  # fmt: skip
+    figure.update_layout(hovermode="x unified")
+    last = max(numbers, default=1)
+    figure.update_xaxes(title="epoch", range=[0.5, max(last, 5) + 0.5], tickformat="d", showgrid=False)
+    return figure
