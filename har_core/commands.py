@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from har_core import PROJECT, runs, weights, workspace
+from har_core import PROJECT, runs, turns, weights, workspace
 from har_core.config import LiveConfig, TrainConfig
 from har_core.errors import CheckpointError, ConfigError, HarError, RunError
-from har_core.events import Ended, Event, Failed, Prepared, Stepped, encode
+from har_core.events import Ended, Event, Failed, Prepared, Stepped, Waiting, encode
 from har_core.terminal import event_printer, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -109,7 +109,11 @@ def train(given: argparse.Namespace) -> int:
 def _work(run: runs.Run, *, quiet: bool) -> int:
     """Be the run's trainer: write its events, keep its promise that nothing else is needed to follow it."""
     config = run.config()
-    with runs.locked(run) as stopped, run.events_path.open("a", encoding="utf-8", buffering=1) as story:
+    with (
+        runs.locked(run) as stopped,
+        run.events_path.open("a", encoding="utf-8", buffering=1) as story,
+        turns.ticket(workspace() / "cache" / "turns", run.name) as before,
+    ):
         if run.events_path.stat().st_size and not run.events_path.read_bytes().endswith(b"\n"):
             story.write("\n")  # a killed process left half a line
 
@@ -129,6 +133,9 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
                 tell(kept)
             ended: Event | None = None
             told: list[Event] = []
+            if not turns.wait(before, run.folder, stopped=stopped, tell=lambda who, n: tell(Waiting(who, n))):
+                tell(Ended("stopped", 0, 0.0))
+                return 0
             for ended in train(config, run.folder, stopped=stopped):
                 tell(ended)
                 told += [] if isinstance(ended, (Stepped, Prepared)) else [ended]

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from har_core.events import EpochEnded
-from har_core.plots import ACCENT, FAINT, PARTS, TRUE, blank, label
+from har_core.plots import ACCENT, FAINT, PARTS, SERIES, TRUE, blank, label
 
 MOST_FILMED = 30
 """Actions beyond which the cells of a film would be too small to see."""
@@ -66,6 +66,20 @@ def learning_rates(epochs: Sequence[EpochEnded]) -> go.Figure:
             line={"color": colour, "shape": "hv"}, marker_size=5, hovertemplate="%{y:.1e}",
         )  # fmt: skip
     figure.update_yaxes(type="log", exponentformat="power")
+    return figure
+
+
+def compared(runs: Mapping[str, Sequence[EpochEnded]], field: str) -> go.Figure:
+    """One line for each run over its epochs; `field` is one of an epoch's numbers, such as "validation_loss"."""
+    figure = blank(height=300)
+    for number, (name, epochs) in enumerate(runs.items()):
+        figure.add_scatter(
+            x=[e.epoch for e in epochs], y=[getattr(e, field) for e in epochs], name=label(name), mode="lines",
+            line={"color": SERIES[number % len(SERIES)], "width": 2.5}, hovertemplate="%{y:.3f}",
+        )  # fmt: skip
+    figure.update_layout(hovermode="x unified", showlegend=True)
+    figure.update_xaxes(title="epoch", tickformat="d", showgrid=False)
+    figure.update_yaxes(title=field.replace("_", " "), rangemode="tozero")
     return figure
 
 

@@ -34,6 +34,14 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Another run has the machine: `behind` trains now, `before` runs come first."""
+
+    behind: str
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """`done` of `total` clips are decoded; training begins when all are."""
 
@@ -98,7 +106,7 @@ class Failed:
     message: str
 
 
-Event = Started | Prepared | Stepped | EpochEnded | Noticed | Ended | Failed
+Event = Started | Waiting | Prepared | Stepped | EpochEnded | Noticed | Ended | Failed
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in Event.__args__}
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from har_core.events import Ended, EpochEnded, Event, Failed, Started, Tail
 
 Status = Literal["new", "running", "finished", "stopped", "failed", "crashed"]
 LOCK_VARIABLE = "HAR_RUN_LOCK"
-_OWN_FILES = {"config.json", "events.jsonl", "stderr.txt", "stop", "lock", "strip.jpg"}
+_OWN_FILES = {"config.json", "events.jsonl", "stderr.txt", "stop", "lock", "strip.jpg", "notes.json", "now"}
 _children: list[subprocess.Popen[bytes]] = []  # polled, so that a trainer that ended does not stay a zombie
 
 
@@ -151,12 +150,6 @@ class Run:
         if (status := self.status()) in ("running", "finished"):
             raise RunError(f"Only a run that was cut off can be resumed, but {self.name} is {status}.")
         _launch(self)
-
-    def delete(self) -> None:
-        """Remove the run's folder for good. A running one is refused."""
-        if self.alive():
-            raise RunError(f"Stop run {self.name} before you delete it.")
-        shutil.rmtree(self.folder)
 
 
 def start(config: TrainConfig, root: Path, *, name: str = "") -> Run:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped
+from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped, Waiting
 
 
 @contextlib.contextmanager
@@ -55,6 +55,8 @@ def event_printer() -> Callable[[Event], None]:
             print(f"epoch {event.epoch}: loss {event.train_loss:.3f}, validation loss {event.validation_loss:.3f}, "
                   f"accuracy {event.validation_accuracy:.1%}{' (best)' if event.best else ''}, "
                   f"{event.seconds:.1f} s", file=sys.stderr)  # fmt: skip
+        elif isinstance(event, Waiting):
+            print(f"waits for {event.behind}; {event.before} before this run", file=sys.stderr)
         elif isinstance(event, Noticed):
             print(event.message, file=sys.stderr)
         elif isinstance(event, Ended):

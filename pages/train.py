@@ -3,9 +3,9 @@
 import streamlit as st
 
 from har_core import runs, workspace
-from har_core.ui import recipe
+from har_core.ui import recipe, runs_table
 from har_core.ui.choose import choose_dataset, choose_run
-from har_core.ui.following import compare, follow
+from har_core.ui.following import follow
 from har_core.ui.frame import title
 from har_core.ui.loaders import read_dataset
 from har_core.ui.starting import new_run
@@ -14,16 +14,12 @@ title("Train", "A run is a process of its own: it goes on when you close this pa
 found = runs.all_runs(workspace() / "runs")
 recipe.take_clone()
 
-view: str | None = "New run"
-if found:
-    st.session_state.setdefault("train_view", "Runs")
-    view = st.segmented_control(
-        "View", ["Runs", "New run"], required=True, key="train_view", label_visibility="collapsed"
-    )
+st.session_state.setdefault("train_view", "Runs" if found else "New run")
+view = st.segmented_control("View", ["Runs", "New run"], required=True, key="train_view", label_visibility="collapsed")
 
 if view == "Runs":
-    follow(choose_run(found))
-    if len(found) > 1:
-        compare(found)
+    if found:
+        follow(choose_run(found))
+    runs_table.show(found)
 elif (folder := choose_dataset()) is not None:
     new_run(read_dataset(folder))

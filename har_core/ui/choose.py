@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from har_core import dataset, runs, workspace
+from har_core import notes as notes_of
 from har_core.errors import RunError
 from har_core.ui.frame import go_to, plain
 from har_core.ui.loaders import Model, models
@@ -37,6 +38,11 @@ def run_title(name: str) -> str:
         return name
     year, month, day, hour, minute, second, rest = match.groups()
     return f"{rest} · {year}-{month}-{day} {hour}:{minute}:{second}"
+
+
+def called(name: str) -> str:
+    """What the user calls a run, else its name for reading."""
+    return notes_of.read(workspace() / "runs" / name).title or run_title(name)
 
 
 def empty(text: str, button: str, page: str, *, icon: str = ":material/inbox:") -> None:
@@ -120,9 +126,7 @@ def can_name(actions: Sequence[str]) -> str:
 def choose_run(found: list[runs.Run]) -> runs.Run:
     """One of the runs, of which there is at least one."""
     by_name = {run.name: run for run in found}
-    return by_name[
-        st.selectbox("Run", list(by_name), format_func=run_title, key="run", bind="query-params", width=_WIDTH)
-    ]
+    return by_name[st.selectbox("Run", list(by_name), format_func=called, key="run", bind="query-params", width=_WIDTH)]
 
 
 def status_badge(status: str) -> None:

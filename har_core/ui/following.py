@@ -3,16 +3,16 @@
 import math
 from dataclasses import dataclass, field
 
-import pandas as pd
 import streamlit as st
 
-from har_core import endings, machine
-from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail
+from har_core import endings, machine, trash, turns
+from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail, Waiting
 from har_core.runs import Run
 from har_core.ui import charts, coaching, learning
 from har_core.ui.choose import notes, run_title, status_badge
 from har_core.ui.frame import go_to, plain, reporting, tiles
 from har_core.ui.recipe import offer
+from har_core.ui.runs_table import about
 from har_core.values import wilson
 
 _REASONS = {
@@ -52,7 +52,7 @@ class Story:
                 self.stepped = event
             else:
                 self.kept.append(event)
-                if isinstance(event, Started):
+                if isinstance(event, (Started, Waiting)):
                     self.prepared = self.stepped = None
 
     def last(self, *kinds: type[Event]) -> Event | None:
@@ -88,20 +88,11 @@ def _actions(run: Run, status: str, usable: bool) -> None:
                 go_to("evaluate", model=run.name)
             if st.button("Predict with it", icon=":material/movie:"):
                 go_to("predict", model=run.name)
+        about(run)
         if status != "running" and st.button("Delete", icon=":material/delete:", type="tertiary"):
-            _confirm_delete(run)
-
-
-@st.dialog("Delete this run?")
-def _confirm_delete(run: Run) -> None:
-    st.markdown(f"**{plain(run.name)}** and its model will be gone for good.")
-    with st.container(horizontal=True), reporting():
-        if st.button("Delete for good", type="primary"):
-            run.delete()
+            trash.delete(run)
             st.session_state.pop("run", None)
             go_to()
-        if st.button("Keep it"):
-            st.rerun()
 
 
 def _panel(run: Run, drawn_as: str, usable: bool) -> None:
@@ -135,7 +126,7 @@ def _standing(run: Run, story: Story, epochs: list[EpochEnded], *, running: bool
     started, ended = story.last(Started), story.last(Ended, Failed)
     if running:
         # A resumed run has the end of its first part behind it until it says that it started.
-        _under_way(run, story, epochs, story.last(Started, Ended, Failed))
+        _under_way(run, story, epochs, story.last(Started, Waiting, Ended, Failed))
     elif isinstance(ended, Ended) and not isinstance(story.last(Started, Ended), Started):
         best = f" The best epoch was {ended.best_epoch}." if ended.best_epoch else ""
         st.markdown(_REASONS[ended.reason] + best)
@@ -165,6 +156,12 @@ def _why(run: Run, story: Story) -> None:
 
 
 def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event | None) -> None:
+    if isinstance(started, Waiting) and story.prepared is None:
+        others = "" if started.before == 1 else f" {started.before} runs come before this one."
+        st.progress(0.0, f"Waits for {plain(run_title(started.behind))}, which has the machine.{others}")
+        if st.button("Start now anyway", icon=":material/fast_forward:", help="Both will be slower for it."):
+            (run.folder / turns.NOW).touch()
+        return
     if not isinstance(started, Started):
         done = story.prepared
         if done is None or not done.total:
@@ -231,16 +228,3 @@ def _log(run: Run) -> None:
     if log := run.log():
         with st.expander("What the process wrote", icon=":material/terminal:"):
             st.code(log, language=None, wrap_lines=True)
-
-
-def compare(found: list[Run]) -> None:
-    """All runs in a table, the newest first."""
-    rows = []
-    for run in found:
-        events = run.events()
-        epochs = run.epochs(events)
-        best = max((e.validation_accuracy for e in epochs), default=None)
-        rows.append({"run": run.name, "status": run.status(events), "epochs": len(epochs), "best accuracy": best})
-    with st.expander(f"All runs ({len(found)})", icon=":material/list:"):
-        columns = {"best accuracy": st.column_config.NumberColumn(format="percent")}
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=columns, key="all runs")

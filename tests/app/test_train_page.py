@@ -8,12 +8,13 @@ import pytest
 from fakes import Open, button, epochs, fake_run, started, words
 from streamlit.testing.v1 import AppTest
 
-from har_core import dataset, runs, speed
+from har_core import dataset, notes, runs, speed
 from har_core.config import AugmentConfig, TrainConfig
 from har_core.errors import RunError
-from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Stepped
+from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Stepped, Waiting, encode
 from har_core.forecast import Speed
 from har_core.glimpses import Caption, Glimpses
+from har_core.notes import Notes
 from har_core.ui.choose import run_title
 
 
@@ -256,11 +257,46 @@ def test_how_a_run_ended_is_said(workspace: Path, clips: Path, open_page: Open, 
     assert ("Resume" in labels(app)) == (reason == "stopped")
 
 
-def test_a_run_is_not_deleted_without_a_question(workspace: Path, clips: Path, open_page: Open) -> None:
+def test_a_deleted_run_can_be_taken_back(workspace: Path, clips: Path, open_page: Open) -> None:
+    run = fake_run(workspace, clips, [started(), Ended("epochs", 0, 0.0)])
+    fake_run(workspace, clips, [started(), Ended("epochs", 0, 0.0)], name="another")
+    app = button(open_page("train", run=run.name), "Delete")
+    assert not app.exception and not run.folder.exists()
+    app = button(app, "Take back")
+    assert not app.exception and run.folder.exists() and app.selectbox(key="run").value == run.name
+
+
+def test_the_last_run_that_was_deleted_can_be_taken_back_too(workspace: Path, clips: Path, open_page: Open) -> None:
     run = fake_run(workspace, clips, [started(), Ended("epochs", 0, 0.0)])
     app = button(open_page("train"), "Delete")
-    assert not app.exception and {"Delete for good", "Keep it"} <= labels(app)
-    assert run.folder.exists()
+    app = button(app, "Take back")
+    assert not app.exception and run.folder.exists()
+
+
+def test_a_title_a_note_and_a_star_stay_with_the_run(workspace: Path, clips: Path, open_page: Open) -> None:
+    run = fake_run(workspace, clips, [started(), *epochs(2), Ended("epochs", 2, 0.5)])
+    app = open_page("train")
+    app.text_input(key="title of run").set_value("The *first*")
+    app.toggle(key="star of run").set_value(True)
+    app = button(app, "Save")
+    assert not app.exception and notes.read(run.folder) == Notes("The *first*", star=True)
+    assert app.dataframe[-1].value.iloc[0]["run"] == "The *first*"
+
+
+def test_two_runs_are_compared(workspace: Path, clips: Path, open_page: Open) -> None:
+    for name in ("one", "two"):
+        fake_run(workspace, clips, [started(), *epochs(2), Ended("epochs", 2, 0.5)], name=name)
+    app = open_page("train", **{"all runs": {"selection": {"rows": [0, 1], "columns": [], "cells": []}}})
+    assert not app.exception and "level at 50" in words(app)
+    assert "They have the same settings." in words(app)
+
+
+def test_a_run_that_waits_can_go_ahead(workspace: Path, clips: Path, open_page: Open) -> None:
+    run = fake_run(workspace, clips, [])
+    run.events_path.write_text(encode(Waiting("20261122-234833-other", 2)))
+    with runs.locked(run):
+        app = button(open_page("train"), "Start now anyway")
+        assert not app.exception and (run.folder / "now").exists()
 
 
 def test_a_damaged_run_does_not_break_the_page(workspace: Path, clips: Path, open_page: Open) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from har_core import runs
+from har_core import runs, trash
 from har_core.__main__ import main
 from har_core.config import AugmentConfig, ClipSpec, NetworkConfig, TrainConfig
 from har_core.errors import RunError
@@ -229,9 +229,9 @@ def test_all_runs_newest_first(tmp_path: Path) -> None:
 
 def test_delete_refuses_a_running_one(run: Run) -> None:
     with held(run), pytest.raises(RunError, match="Stop"):
-        run.delete()
+        trash.delete(run)
     assert run.folder.exists()
-    run.delete()
+    trash.delete(run)
     assert not run.folder.exists()
 
 
