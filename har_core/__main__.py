@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_core import commands, dataset_commands, doctor_commands, speed_commands
+from har_core import commands, dataset_commands, doctor_commands, run_commands, speed_commands
 from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import HarError
 
@@ -129,9 +129,14 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--out", type=Path, metavar="VIDEO", help="write the picture with all that is drawn into it")
     _add_settings(live, LiveConfig, "")
 
-    listing = command("runs", commands.list_runs, "List the training runs, or stop or resume one.")
+    listing = command("runs", run_commands.list_runs, "List the training runs, after doing something with one.")
     listing.add_argument("--stop", metavar="NAME", help="stop this run")
     listing.add_argument("--resume", metavar="NAME", help="go on with this run")
+    listing.add_argument("--title", nargs=2, metavar=("NAME", "TITLE"), help="call this run by a title")
+    listing.add_argument("--export", nargs=2, metavar=("NAME", "FILE"), help="write model, settings and story as .zip")
+    listing.add_argument("--import", dest="bring", type=Path, metavar="FILE", help="take in a run that was exported")
+    listing.add_argument("--delete", metavar="NAME", help="put this run into the trash")
+    listing.add_argument("--restore", metavar="NAME", help="take this run back out of the trash")
 
     example = command(
         "example", commands.make_example, "Render the example data set: generated figures, to try everything with."

@@ -317,31 +317,6 @@ def live(given: argparse.Namespace) -> int:
     return 0
 
 
-def list_runs(given: argparse.Namespace) -> int:
-    """List the runs, or stop or resume one."""
-    root = workspace() / "runs"
-    for name in filter(None, (given.stop, given.resume)):
-        if name not in [run.name for run in runs.all_runs(root)]:
-            raise RunError(f"There is no run {name!r}. List them with `python -m har_core runs`.")
-    if given.stop:
-        runs.Run(root / given.stop).stop()
-    if given.resume:
-        runs.Run(root / given.resume).resume()
-    rows = []
-    for run in runs.all_runs(root):
-        events = run.events()
-        epochs = run.epochs(events)
-        best = max((e.validation_accuracy for e in epochs), default=None)
-        rows.append({"run": run.name, "status": run.status(events), "epochs": len(epochs), "best_accuracy": best})
-    if given.json:
-        print_json(rows)
-    if not rows and not given.json:
-        print(f"There are no runs in {root}.", file=sys.stderr)
-    for row in rows if not given.json else ():
-        best_text = "" if row["best_accuracy"] is None else f"{row['best_accuracy']:.1%}"
-        print(f"{row['run']}\t{row['status']}\t{row['epochs']} epochs\t{best_text}")
-    return 0
-
 
 def make_example(given: argparse.Namespace) -> int:
     """Render the example data set."""

@@ -348,12 +348,29 @@ def test_runs(run: Run, document: Callable[..., Any], own_workspace: Path) -> No
     story += [EpochEnded(n, 1.0, 0.5, 1.0, n / 10, 0.0, 0.1, 1.0, False, True) for n in (1, 2)]  # type: ignore[misc]
     one.events_path.write_text("".join(map(encode, [*story, Ended("stopped", 2, 0.2)])))
     runs.create(TrainConfig(), own_workspace / "runs" / "20260102-two")
+    said = {"title": "", "star": False, "note": ""}
     assert document("runs") == [
-        {"run": "20260102-two", "status": "new", "epochs": 0, "best_accuracy": None},
-        {"run": "20260101-one", "status": "stopped", "epochs": 2, "best_accuracy": 0.2},
+        {"run": "20260102-two", "status": "new", "epochs": 0, "best_accuracy": None, **said},
+        {"run": "20260101-one", "status": "stopped", "epochs": 2, "best_accuracy": 0.2, **said},
     ]
-    code, out, _ = run("runs")
-    assert code == 0 and "20260101-one\tstopped\t2 epochs\t20.0%" in out
+    code, out, _ = run("runs", "--title", "20260101-one", "The first")
+    assert code == 0 and "20260101-one\tstopped\t2 epochs\t20.0%\tThe first" in out
+
+
+def test_a_run_goes_into_the_trash_and_comes_back_and_travels(
+    run: Run, own_workspace: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    one = runs.create(TrainConfig(), own_workspace / "runs" / "20260101-one")
+    shutil.copytree(tiny_model, one.best)
+    assert run("runs", "--export", one.name, tmp_path / "one.zip")[0] == 0
+    code, out, _ = run("runs", "--delete", one.name)
+    assert code == 0 and "20260101-one" not in out
+    assert run("runs", "--restore", "another")[0] == 1
+    code, out, _ = run("runs", "--restore", one.name)
+    assert code == 0 and "20260101-one" in out
+    code, out, _ = run("runs", "--import", tmp_path / "one.zip")
+    assert code == 0 and len(out.splitlines()) == 2
+    assert run("runs", "--import", tmp_path / "none.zip")[0] == 1
 
 
 def settings(*arguments: object) -> TrainConfig:

@@ -17,7 +17,7 @@ ORDER = [
     "augment", "network", "batches", "calibration", "checkpoint", "transfer", "preparation", "glimpses",
     "training", "rehearsal", "speed", "engine", "buffers", "prediction", "meter", "live", "headless",
     "evaluation", "recalibration", "embeddings", "atlas", "doctor", "terminal", "commands",
-    "dataset_commands", "speed_commands", "doctor_commands", "__main__", "ui",
+    "dataset_commands", "run_commands", "speed_commands", "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
     "layouts", "groups", "edits", "history", "index", "versions", "splits", "archives", "ucf", "library", "imports",
