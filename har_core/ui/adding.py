@@ -1,10 +1,14 @@
 """New data sets: the example, one from the internet, a folder or archive of this computer, and uploads."""
 
-from collections.abc import Callable, Iterator
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from har_core import dataset, workspace
 from har_core.dataset import ucf
@@ -15,6 +19,7 @@ from har_core.ui.loaders import progress
 EXAMPLE = "example"
 _EXAMPLE, _RECORD = ":material/animation: Example", ":material/photo_camera: Record"
 _LINK, _UPLOAD = ":material/folder_open: Link a folder", ":material/upload: Upload clips"
+_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz"})
 _FETCH = ":material/cloud_download: UCF101 top 5"
 _LAYOUTS = """
 A folder is read as it is; nothing is copied or changed. Any of these will do:
@@ -127,20 +132,33 @@ def _link() -> None:
 def _upload() -> None:
     round_ = st.session_state.setdefault("upload round", 0)  # a new key empties the uploader
     with st.form("upload", border=False):
-        left, right = st.columns(2)
+        left, middle, right = st.columns(3)
         name = left.text_input("Data set name", value="my clips", key="upload_dataset", help="A new one, or your own.")
-        action = right.text_input("Action", placeholder="waving", key="upload_action")
+        action = middle.text_input("Action", placeholder="waving", key="upload_action")
+        person = right.text_input(
+            "Who acts", placeholder="may be left empty", key="upload_person", max_chars=40,
+            help="All clips of one person go to the same side of the split, so that the score is honest.",
+        )  # fmt: skip
         files = st.file_uploader(
-            "Clips", type=sorted(dataset.EXTENSIONS), accept_multiple_files=True, key=f"upload files {round_}"
-        )
+            "Clips, or an archive of a whole data set", type=sorted(dataset.EXTENSIONS | _ARCHIVES),
+            accept_multiple_files=True, key=f"upload files {round_}",
+        )  # fmt: skip
         sent = st.form_submit_button("Add clips", type="primary", icon=":material/add:")
-    st.caption("Each clip should show one action, from start to end. A model needs at least two actions to tell apart.")
+    st.caption("Each clip should show one action, from start to end. A model needs at least two actions to tell apart. "
+               "A .zip or .tar.gz with a folder for each action becomes a data set of its own.")  # fmt: skip
     for sentence in st.session_state.pop("upload failed", []):
         st.error(plain(sentence), icon=":material/error:")
     if not sent:
         return
     if not files:
         st.error("Choose one or more clips first.", icon=":material/error:")
+        return
+    archives = [file for file in files if Path(file.name).suffix.lower() in _ARCHIVES]
+    if len(archives) == len(files):
+        _unpack(archives, round_)
+        return
+    if archives:
+        st.error("Upload clips or archives, not both at once.", icon=":material/error:")
         return
     if not action.strip():
         st.error("Say which action the clips show: type its name under Action.", icon=":material/error:")
@@ -151,7 +169,7 @@ def _upload() -> None:
         for done, file in enumerate(files):
             report(done, len(files))
             try:
-                dataset.add_clip(workspace(), name, action, file.name, file)
+                dataset.add_clip(workspace(), name, action, file.name, file, group=person)
                 kept += 1
             except HarError as error:
                 failed.append(str(error))
@@ -161,3 +179,29 @@ def _upload() -> None:
         st.toast(f"{kept} {'clip' if kept == 1 else 'clips'} added to {plain(action)}.", icon=":material/check:")
         go_to(data=dataset.check_name(name), dataset_view="Add clips" if failed else "Clips")
     st.rerun()
+
+
+def _unpack(archives: Sequence[UploadedFile], round_: int) -> None:
+    """Each archive as a data set of its own, named as itself; what is wrong with one keeps no other."""
+    failed, brought = [], ""
+    for file in archives:
+        with _steps() as report, tempfile.TemporaryDirectory(dir=_room()) as scratch:
+            archive = Path(scratch, "archive")
+            try:
+                name = dataset.check_name(re.sub(r"(\.tar)?\.\w{1,4}$", "", Path(file.name).name))
+                with archive.open("wb") as stored:
+                    shutil.copyfileobj(file, stored, 1 << 20)
+                brought = dataset.bring(workspace(), archive, name, progress=report).folder.name
+            except (HarError, OSError) as error:
+                failed.append(f"{file.name}: {error}")
+    st.session_state["upload failed"], st.session_state["upload round"] = failed, round_ + 1
+    if brought:
+        go_to(data=brought, dataset_view="Add clips" if failed else "Clips")
+    st.rerun()
+
+
+def _room() -> Path:
+    """Where an upload lies while it is unpacked: on the workspace's disk, which has room for the clips anyway."""
+    home = workspace() / "uploads"
+    home.mkdir(parents=True, exist_ok=True)
+    return home

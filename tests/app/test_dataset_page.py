@@ -1,4 +1,6 @@
+import io
 import threading
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -281,3 +283,28 @@ def test_every_view_opens(ready_workspace: Path, open_page: Open, view: str) -> 
     app = open_page("dataset", dataset_view=view)
     assert not app.exception and not app.error
     assert app.segmented_control(key="dataset_view").value == view
+
+
+def test_an_archive_becomes_a_data_set_of_its_own(workspace: Path, clips: Path, open_page: Open) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for clip in clips.rglob("*.mp4"):
+            archive.write(clip, f"outer/{clip.relative_to(clips)}")
+    app = open_page("dataset")
+    app.file_uploader[0].upload("two actions.zip", packed.getvalue()).upload("bad.zip", b"no archive")
+    app = button(app, "Add clips")
+    assert not app.exception and "bad.zip" in words(app).replace("\\", "")
+    assert list(dataset.datasets(workspace)) == ["two actions"]
+    assert dataset.read(workspace / "datasets" / "two actions").actions == ("bright", "dark")
+    assert [p.name for p in (workspace / "uploads").iterdir()] == []
+
+
+def test_an_upload_says_who_acts(workspace: Path, clips: Path, open_page: Open) -> None:
+    good = next(clips.rglob("*_g01_*.mp4")).read_bytes()
+    app = open_page("dataset")
+    app.text_input(key="upload_action").input("waving")
+    app.text_input(key="upload_person").input("Anna")
+    app.file_uploader[0].upload("a.mp4", good)
+    app = button(app, "Add clips")
+    assert not app.exception
+    assert dataset.read(workspace / "datasets" / "my clips").groups == ("anna",)
