@@ -16,7 +16,6 @@ from har_core.doctor.findings import counting
 from har_core.errors import HarError
 from har_core.facts import STRIP_FRAMES, ClipFacts
 from har_core.images import jpeg, read_jpeg, resize
-from har_core.ui.editing import undo_button
 from har_core.ui.frame import chart, plain, reporting
 from har_core.ui.jobs import Cancelled, Job, Report, jobs
 from har_core.ui.picking import show_clips
@@ -52,7 +51,7 @@ def show(source: Dataset) -> None:
     with reporting():
         deep = _deep(source, settled=settled)
         diagnosis = deep or _diagnosis(source, facts, settled=settled)
-        _summary(source, diagnosis)
+        _summary(diagnosis)
         if not settled:
             st.caption(
                 f"{diagnosis.known:,} of {diagnosis.clips:,} clips have been looked at so far: there may be more to "
@@ -80,13 +79,12 @@ def _diagnosis(source: Dataset, facts: Mapping[str, ClipFacts], *, settled: bool
         return shelf("diagnoses", 8).get(key, make)[0]
 
 
-def _summary(source: Dataset, diagnosis: Diagnosis) -> None:
+def _summary(diagnosis: Diagnosis) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="doctor summary"):
         for severity in SEVERITIES:
             if number := len(diagnosis.of(severity)):
                 colour, icon = _ICONS[severity]
                 st.badge(counting(number, severity), color=colour, icon=icon)  # type: ignore[arg-type]  # known to it
-        undo_button(source, key="undo in doctor")
     if refused := st.session_state.pop(_REFUSED, ""):
         st.error(plain(refused), icon=":material/error:")
 

@@ -61,7 +61,8 @@ def go_to(page: str = "", **chosen: str) -> NoReturn:
     """
     st.session_state[_ARRIVING] = chosen
     if page:
-        st.switch_page(f"pages/{page}.py")
+        # Left to clear the address itself, Streamlit refuses where a picker is bound to it.
+        st.switch_page(f"pages/{page}.py", query_params={})
     st.rerun()
     raise AssertionError("a rerun does not return")
 
