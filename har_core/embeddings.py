@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +40,8 @@ PLAIN_FRAMES, PLAIN_SIZE = 6, 80
 """What the bundled backbone is shown: frames spread evenly over a clip, and their size in px. More of either told
 actions apart no better on the sets we have, and takes longer."""
 _PICTURES_AT_ONCE = 32
+_WIDTH = 2 * 512
+"""Numbers of a vector."""
 _SAVE_SECONDS, _WORKERS, _PARTS, _KEPT = 2.0, 2, 8, 8
 """Between two parts; decoders at a time; parts that are made one; encoders of which vectors are kept."""
 
@@ -112,8 +115,7 @@ def stamp(source: Dataset, *, model: Path | None = None) -> str:
 
 
 def _rows(keys: Sequence[str], found: dict[str, Vectors]) -> Vectors:
-    width = len(next(iter(found.values()))) if found else 2 * 512
-    rows = np.full((len(keys), width), np.nan, np.float32)
+    rows = np.full((len(keys), _WIDTH), np.nan, np.float32)
     for row, key in zip(rows, keys, strict=True):
         if key in found:
             row[:] = found[key]
@@ -142,7 +144,7 @@ def _digest(model: Path | None) -> str:
     folder = old if not model.exists() and old.exists() else model
     try:
         spec = json.loads((folder / "card.json").read_text(encoding="utf-8"))["clip"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"A model is a folder with card.json, but {model} has none that can be read.") from error
     return _bytes_digest(folder / "weights.safetensors", json.dumps(spec, sort_keys=True))
 
@@ -272,12 +274,13 @@ class _Store:
         found: dict[str, Vectors] = {}
         for part in self._parts():
             with (
-                contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
+                contextlib.suppress(OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error),
                 np.load(part) as kept,
             ):
-                keys, rows = kept["keys"].tolist(), kept["rows"]
-                if rows.ndim == 2 and len(rows) == len(keys):
-                    found.update(zip(keys, rows, strict=True))
+                keys, rows = kept["keys"], kept["rows"]
+                whole = keys.shape == rows.shape[:1] and rows.shape[1:] == (_WIDTH,) and rows.dtype == np.float32
+                if whole and np.isfinite(rows).all():
+                    found.update(zip(keys.tolist(), rows, strict=True))
         return found
 
     @contextlib.contextmanager

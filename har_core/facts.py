@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -276,7 +276,8 @@ class _Store:
             return {}
         found: dict[str, ClipFacts | None] = {}
         for line in lines:
-            with contextlib.suppress(ValueError, TypeError, KeyError):
+            # Whatever else may stand there: a foreign line costs one look at a clip, no page.
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 version, relative, size, mtime_ns, figures = json.loads(line)
                 if version != _VERSION or stamps.get(relative) != (size, mtime_ns):
                     continue
@@ -284,8 +285,7 @@ class _Store:
                 if figures is None:
                     found[relative] = None
                 elif strip.name in strips:
-                    looks = tuple(int(text, 16) for text in figures.pop("looks"))
-                    found[relative] = ClipFacts(looks=looks, strip=strip, **figures)
+                    found[relative] = _checked(figures, strip)
         return found
 
     @contextlib.contextmanager
@@ -314,6 +314,22 @@ class _Store:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 with self._file.open("ab", buffering=0) as file:
                     file.write(("\n" + "\n".join(lines) + "\n").encode("utf-8", errors="replace"))
+
+
+def _checked(figures: dict[str, Any], strip: Path) -> ClipFacts:
+    """What `_figures` gave. ValueError, or what its types raise, if it is something else."""
+    looks = tuple(int(text, 16) for text in figures.pop("looks"))
+    facts = ClipFacts(looks=looks, strip=strip, **figures)
+    shares = (facts.brightness, facts.motion, facts.sharpness)
+    if not (
+        all(type(share) in (int, float) and 0 <= share <= 1 for share in shares)  # NaN fails this too
+        and type(facts.still) is bool is type(facts.black)
+        and len(looks) in (0, len(_COMPARED))
+        and all(0 <= look < 2**64 for look in looks)
+        and (facts.people is None or (type(facts.people) is int and facts.people >= 0))
+    ):
+        raise ValueError(figures)
+    return facts
 
 
 def _figures(facts: ClipFacts) -> dict[str, object]:

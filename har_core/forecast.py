@@ -6,9 +6,10 @@ machine has other things to do.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from har_core.config import ClipSpec, Config, TrainConfig
+from har_core.errors import ConfigError
 from har_core.sampling import count, grid, plan
 
 PLAIN_SIZE = 112
@@ -18,6 +19,7 @@ VARIATIONS = 4
 SLACK = 1.25
 """A machine that is used is so much slower than one that is measured, and a run may be so much quicker."""
 _STORED_SIDE = 8 / 7
+_LONGEST = 3600.0
 _WEIGHTS_BYTES, _STATES, _COPIES = 50 * 2**20, 3, 2
 """Of a network; weights and Adam's two moments are kept, and twice while one replaces the other."""
 
@@ -42,6 +44,12 @@ class Speed(Config):
     head: float = 0.008
     keep: float = 0.4
     computer: str = ""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name != "computer" and not 0 <= value <= _LONGEST:  # NaN fails this too
+                raise ConfigError(f"Speed.{entry.name} must lie between 0 and {_LONGEST:g} s, but is {value:g}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def known() -> Speed | None:
     try:
         speed = Speed.from_json(json.loads(_path().read_text(encoding="utf-8")))
     except (OSError, ValueError, ConfigError, RecursionError):
-        return None
+        return None  # measured anew
     return speed if speed.computer == computer() else None
 
 
@@ -103,6 +103,11 @@ def learn(events: Sequence[Event], config: TrainConfig) -> None:
         events: of one process on this machine, in order.
         config: what it was asked to do.
     """
+    with contextlib.suppress(ConfigError):  # a computer that slept over a run says nothing of its speed
+        _learn(events, config)
+
+
+def _learn(events: Sequence[Event], config: TrainConfig) -> None:
     speed, started = known(), next((e for e in events if isinstance(e, Started)), None)
     if speed is None or started is None:
         return

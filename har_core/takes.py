@@ -17,6 +17,8 @@ from har_core.errors import ConfigError, DatasetError
 Phase = Literal["idle", "countdown", "recording", "done"]
 _LABEL = "take.json"
 _LONGEST_TEXT = 200
+_END_OF_TIME = 1e11
+"""In seconds since 1970; 5000 years are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,18 @@ def read_take(folder: Path, film: Path) -> Take | None:
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     texts = (label.dataset, label.action, label.person, label.viewer)
-    sound = all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts)
-    return Take(folder, film, label) if sound and isinstance(label.at, (int, float)) else None
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT and _can_be_shown(text) for text in texts):
+        return None
+    sound = type(label.at) in (int, float) and 0 <= label.at < _END_OF_TIME  # NaN fails this too
+    return Take(folder, film, label) if sound else None
+
+
+def _can_be_shown(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def file_name(take: Take) -> str:
@@ -130,6 +142,9 @@ def file_name(take: Take) -> str:
 
 
 def discard(take: Take) -> None:
-    """Throw a take away for good."""
+    """Throw a take away for good; of a folder that is a link, the link."""
     with suppress(OSError):
-        shutil.rmtree(take.folder)
+        if take.folder.is_symlink():
+            take.folder.unlink()
+        else:
+            shutil.rmtree(take.folder)

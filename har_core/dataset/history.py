@@ -5,10 +5,10 @@ again, so that a run can say which one it was trained on, and going back is only
 """
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
@@ -24,6 +24,11 @@ from har_core.dataset.layouts import said, some
 from har_core.errors import DatasetError
 
 _FORMAT = 1
+_END_OF_TIME = 1e11
+"""In seconds since 1970: no calendar knows what comes long after."""
+_LAST = 999_999_999
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What file systems say that know no hard links, such as those of memory cards."""
 _LEFT_SECONDS = 3_600
 """No version takes an hour to be written: what is older was left by a process that was killed."""
 
@@ -118,6 +123,11 @@ def append(root: Path, make: Callable[[Version], Version]) -> Version:
                 return made
             # Numbers of damaged files are taken too: nothing is written over.
             number = max(numbers, default=0) + 1
+            if number > _LAST:
+                raise DatasetError(
+                    f"The edit cannot be stored in {home}: {_name(_LAST)} takes the last number there is. If you did "
+                    "not make that file, move it away. Nothing changed."
+                )
             numbered = Version(number, made.parent, time.time(), made.what, made.edits, made.actions)
             with contextlib.suppress(FileExistsError):
                 _write(home, numbered)
@@ -170,17 +180,23 @@ def _parsed(path: Path, number: int, size: int, mtime_ns: int) -> Version | str:
         if not all(type(text) is str and text.strip() and said(text) == text for text in texts):
             return "its texts are none"
         parent, at = content["parent"], float(content["at"])
-        if type(parent) is not int or not 0 <= parent < number or not math.isfinite(at):
+        if type(parent) is not int or not 0 <= parent < number or not 0 <= at < _END_OF_TIME:  # NaN fails this too
             return "its numbers are none"
         return Version(number, parent, at, content["what"], edits, content["actions"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, DatasetError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, DatasetError):
         return "it is cut off, or something else"
 
 
 def _plain(relative: str) -> str:
     """The path, if it stays below the root. Edits only ever pick clips that were found; this keeps lists honest."""
     path = PurePosixPath(relative)
-    if path.is_absolute() or ".." in path.parts or str(path) != relative or "\0" in relative:
+    if (
+        said(relative) != relative
+        or path.is_absolute()
+        or ".." in path.parts
+        or str(path) != relative
+        or "\0" in relative
+    ):
         raise ValueError(relative)
     return relative
 
@@ -202,12 +218,23 @@ def _write(home: Path, stored: Version) -> None:
             json.dump(_as_json(stored), file, ensure_ascii=False, separators=(",", ":"))
             file.flush()
             os.fsync(file.fileno())
-        # A link never replaces: of two editors with one number the second is told so.
-        os.link(part, home / _name(stored.number))
+        _place(part, home / _name(stored.number))
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
     _settle(home)
+
+
+def _place(part: Path, target: Path) -> None:
+    """Give the file its name. FileExistsError where that is taken: the second of two editors hears of it."""
+    try:
+        os.link(part, target)  # unlike a move, it never replaces
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        # Memory cards know no links. An empty file takes the number first; a kill between leaves a damaged version.
+        target.open("x").close()
+        part.replace(target)
 
 
 def _make_folder(home: Path) -> None:

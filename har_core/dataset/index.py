@@ -6,6 +6,7 @@ used again as long as a file keeps its size and time.
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 import time
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -320,13 +322,33 @@ def _load(cache: Path) -> dict[str, _Known]:
         if content["version"] != _VERSION:
             return {}
         return {
-            relative: _Known(
-                size, mtime_ns, VideoProperties(*properties), None if looks is None else tuple(looks), digest
-            )
+            relative: _Known(size, mtime_ns, _properties(properties), _looks(looks), str(digest))
             for relative, (size, mtime_ns, properties, looks, digest) in content["clips"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
+
+
+def _properties(stored: list[Any]) -> VideoProperties:
+    """ValueError or TypeError if it is something else."""
+    found = VideoProperties(*stored)
+    lengths, sizes = (found.seconds, found.frames_per_second), (found.frames, found.width, found.height)
+    if not (
+        all(type(value) in (int, float) and 0 <= value < math.inf for value in lengths)  # NaN fails this too
+        and all(type(value) is int and value >= 0 for value in sizes)
+        and type(found.codec) is str
+    ):
+        raise ValueError(stored)
+    return found
+
+
+def _looks(stored: list[int] | None) -> tuple[int, ...] | None:
+    """ValueError or TypeError if it is something else."""
+    if stored is None:
+        return None
+    if len(stored) not in (0, 3) or not all(type(look) is int and 0 <= look < 2**64 for look in stored):
+        raise ValueError(stored)
+    return tuple(stored)
 
 
 def _save(cache: Path, known: dict[str, _Known]) -> None:

@@ -4,7 +4,6 @@ A name that a browser sends is not to be trusted: it may hold paths, control cha
 """
 
 import contextlib
-import errno
 import filecmp
 import os
 import re
@@ -18,6 +17,7 @@ from typing import BinaryIO
 
 from har_core import video
 from har_core.dataset import groups
+from har_core.dataset.history import NO_LINKS
 from har_core.dataset.layouts import EXPECTED, is_video, listing, videos
 from har_core.errors import DatasetError
 
@@ -26,8 +26,6 @@ _LONGEST = 80
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]')
 """Not allowed by some file system, or invisible: marks that turn the direction of writing can fake a name."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-"""What file systems say that know no hard links, such as those of memory cards."""
 _SCRATCH, _LEFT_SECONDS = ".upload-", 86_400
 _placing = threading.Lock()
 """Two browser sessions may upload the same name at once; the second must see the first's file."""
@@ -192,7 +190,7 @@ def _place(stored: Path, folder: Path) -> Path:
                 number += 1
                 continue
             except OSError as error:
-                if error.errno not in _NO_LINKS or target.exists():
+                if error.errno not in NO_LINKS or target.exists():
                     raise
                 stored.replace(target)
             _settle(folder)

@@ -110,9 +110,12 @@ class Studio:
             self._finish()
         if now.phase == "recording":
             if self._recorder is None:
-                recorder = Recorder(home())
-                takes.write_label(recorder.folder, replace(self._label, at=time.time()))
-                self._recorder, self._take = recorder, now.take
+                self._recorder, self._take = Recorder(home()), now.take
+                try:
+                    takes.write_label(self._recorder.folder, replace(self._label, at=time.time()))
+                except HarError:
+                    self._finish()  # one without a frame removes its folder
+                    raise
             self._recorder.put(rgb, seconds)
             self.trouble = self._recorder.trouble or self.trouble
         if now.phase == "done":

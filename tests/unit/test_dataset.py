@@ -303,7 +303,9 @@ def test_a_list_added_later_needs_no_new_look(root: Path, probed: list[str]) -> 
     assert len(probed) == 4
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": 1, "clips": {"walk/a.mp4": [1]}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"version": 1}', '{"version": 1, "clips": {"walk/a.mp4": [1]}}', "[" * 100_000]
+)
 def test_a_broken_cache_is_ignored(root: Path, workspace: Path, content: str) -> None:
     put(root, "walk/a.mp4")
     first = dataset.read(root)
@@ -311,6 +313,20 @@ def test_a_broken_cache_is_ignored(root: Path, workspace: Path, content: str) ->
     cache.write_text(content)
     assert dataset.read(root) == first
     assert json.loads(cache.read_text())["clips"]["walk/a.mp4"]
+
+
+@pytest.mark.parametrize(("place", "value"), [
+    (2, ["x"] * 6), (2, [None] * 6), (2, [-1] * 6), (2, [1e308] * 6), (2, [1]), (3, ["a"]), (3, [1]), (3, [2**70] * 3),
+    (3, [-1] * 3), (3, 5), (4, [1]),
+])  # fmt: skip
+def test_a_foreign_cache_is_ignored(root: Path, workspace: Path, place: int, value: object) -> None:
+    put(root, "walk/a.mp4", "walk/b.mp4", "run/c.mp4")
+    first = dataset.read(root)
+    (cache,) = (workspace / "cache" / "index").iterdir()
+    content = json.loads(cache.read_text())
+    content["clips"]["walk/b.mp4"][place] = value
+    cache.write_text(json.dumps(content))
+    assert dataset.read(root) == first
 
 
 def test_a_workspace_that_cannot_be_written_does_no_harm(root: Path, workspace: Path) -> None:

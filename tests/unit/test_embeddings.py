@@ -133,6 +133,27 @@ def test_parts_are_joined_and_a_damaged_one_is_left_out(
     assert np.array_equal(known(source, source.clips), found)
 
 
+@pytest.mark.parametrize("wrong", ["narrow", "texts", "nested keys", "no archive", "infinite", "damaged"])
+def test_a_foreign_part_is_left_out(source: Dataset, shown: Shown, own_workspace: Path, wrong: str) -> None:
+    found = clip_embeddings(source, source.clips)
+    (part,) = parts(own_workspace)
+    with np.load(part) as kept:
+        keys, rows = kept["keys"], kept["rows"]
+    foreign = part.with_name("foreign.npz")
+    if wrong == "no archive":
+        with foreign.open("wb") as file:
+            np.save(file, rows)
+    elif wrong == "damaged":
+        np.savez_compressed(foreign, keys=keys, rows=np.random.default_rng(0).random(rows.shape, np.float32))
+        content = bytearray(foreign.read_bytes())
+        content[len(content) // 2 :][:90] = bytes(90)
+        foreign.write_bytes(content[: len(content) // 2] + bytes(90) + content[len(content) // 2 + 90 :])
+    else:
+        other = {"narrow": rows[:, :7], "texts": rows.astype(str), "infinite": rows + np.inf}.get(wrong, rows)
+        np.savez(foreign, keys=np.stack([keys] * len(keys)) if wrong == "nested keys" else keys, rows=other)
+    assert np.array_equal(known(source, source.clips), found)
+
+
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_a_workspace_that_cannot_be_written(
     source: Dataset, shown: Shown, own_workspace: Path, monkeypatch: pytest.MonkeyPatch, what: str

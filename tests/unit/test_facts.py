@@ -111,6 +111,29 @@ def test_a_broken_line_costs_that_line_only(source: dataset.Dataset) -> None:
     assert facts.known(source) == found
 
 
+FINE = {"brightness": 0.5, "motion": 0.1, "sharpness": 0.1, "still": False, "black": False, "looks": ["1"] * 3,
+        "people": None}  # fmt: skip
+
+
+@pytest.mark.parametrize("figures", [
+    "x", 5, [1], True, {}, FINE | {"brightness": "x"}, FINE | {"brightness": float("nan")}, FINE | {"motion": None},
+    FINE | {"sharpness": 1e300}, FINE | {"still": "no"}, FINE | {"black": 1}, FINE | {"looks": ["1"]},
+    FINE | {"looks": ["f" * 17] * 3}, FINE | {"looks": ["-1"] * 3}, FINE | {"looks": [1]}, FINE | {"people": "2"},
+    FINE | {"people": -1}, FINE | {"more": 1},
+], ids=lambda figures: json.dumps(figures)[:70])  # fmt: skip
+def test_a_foreign_line_counts_for_nothing(source: dataset.Dataset, figures: object) -> None:
+    relative = "slide/v_slide_g01_c01.mp4"
+    store, stamps = facts._Store(source.root), facts._stamps(source)
+    strip = store.strip(relative, stamps[relative])
+    strip.parent.mkdir(parents=True)
+    strip.write_bytes(b"")
+    file = strip.parent / "facts.jsonl"
+    file.write_text("[" * 100_000 + "\n" + json.dumps([1, relative, *stamps[relative], figures]))
+    assert facts.known(source) == {}
+    file.write_text(json.dumps([1, relative, *stamps[relative], FINE]))
+    assert facts.known(source)[relative].looks == (1, 1, 1)
+
+
 def test_people_are_counted_when_asked_for(source: dataset.Dataset, bright: Any) -> None:
     assert facts.count_people(source, ["slide/v_slide_g01_c01.mp4"], bright) == {}  # nobody has looked at it yet
     facts.gather(source)

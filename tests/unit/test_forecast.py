@@ -101,6 +101,23 @@ def test_a_run_teaches_the_speed(own_workspace: Path) -> None:
     assert speeds.known() == learnt
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, 1e300])
+def test_a_speed_that_cannot_be_is_measured_anew(own_workspace: Path, wrong: float) -> None:
+    speeds.keep(replace(SPEED, computer=speeds.computer()))
+    path = own_workspace / "cache" / "speed.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"look": wrong}))
+    assert speeds.known() is None
+
+
+def test_a_computer_that_slept_teaches_nothing(own_workspace: Path) -> None:
+    speeds.keep(replace(SPEED, computer=speeds.computer()))
+    before = speeds.known()
+    started = Started(0.0, 1, 60, "cpu", "fp32", "bundled", ("a", "b"), 2, 2, 2.0, 5.0)
+    slept: list[Event] = [EpochEnded(i, 1, 0.5, 1, 0.5, 0.0, 1e-3, 1e6, True, False) for i in range(1, 9)]
+    speeds.learn([started, *slept], TrainConfig())
+    assert speeds.known() == before
+
+
 def test_this_machine_is_measured(own_workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from har_core.__main__ import main
 

@@ -1,6 +1,7 @@
 """When takes count down, run and end, and what is left of them on a disk that somebody else wrote to."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,10 @@ def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("told", ["", "{", "[]", "{}", '{"dataset": 1, "action": "a", "person": "b"}', "[" * 9000,
                                   json.dumps({"dataset": "d", "action": "a" * 999, "person": "b"}),
-                                  json.dumps({"dataset": "d", "action": "a", "person": "b", "more": 1})])  # fmt: skip
+                                  json.dumps({"dataset": "d", "action": "a", "person": "b", "more": 1}),
+                                  '{"dataset": "d", "action": "\\ud800", "person": "b"}',
+                                  '{"dataset": "d", "action": "a", "person": "b", "at": NaN}',
+                                  '{"dataset": "d", "action": "a", "person": "b", "at": 1e300}'])  # fmt: skip
 def test_a_damaged_label_is_no_take(tmp_path: Path, told: str) -> None:
     (tmp_path / "take.json").write_text(told)
     assert takes.read_take(tmp_path, tmp_path / "film.mp4") is None
@@ -86,6 +90,27 @@ def test_what_is_stopped_or_cut_off_is_kept(own_workspace: Path) -> None:
     assert video.probe(take.film).seconds == pytest.approx(1.2, abs=0.1)
     takes.discard(take)
     assert not studio.waiting()
+
+
+def test_of_a_folder_that_is_a_link_the_link_is_thrown_away(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    takes.discard(takes.Take(tmp_path / "link", tmp_path / "link" / "film.mp4", ANNA))
+    assert [path.name for path in tmp_path.iterdir()] == ["real"]
+
+
+def test_a_take_that_cannot_be_labelled_leaves_nothing(own_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise DatasetError("No room.")
+
+    monkeypatch.setattr(takes, "write_label", full)
+    camera = studio.Studio()
+    camera.begin(Plan(countdown=0), ANNA)
+    camera.process(RGB, 0.0, dropped=0)
+    for thread in camera._closing:
+        thread.join(30)
+    assert camera.trouble == "No room." and camera.settled() and not list(studio.home().iterdir())
+    assert not any(thread.name == "recorder" for thread in threading.enumerate())
 
 
 def test_a_disk_that_cannot_be_written_is_said(own_workspace: Path) -> None:

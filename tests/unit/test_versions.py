@@ -1,5 +1,6 @@
 """Edits of a data set: what they change, what they may not, and that none of them is ever lost."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -122,6 +123,8 @@ GOOD = {"format": 1, "number": 1, "parent": 0, "at": 1.0, "what": "x", "edits": 
         GOOD | {"edits": {"/etc/passwd": {}}}, GOOD | {"edits": {A: {"split": "both"}}}, GOOD | {"edits": {A: 3}},
         GOOD | {"edits": {A: {"action": ""}}}, GOOD | {"edits": {A: {"excluded": 1}}}, GOOD | {"actions": {"a": 1}},
         GOOD | {"edits": {A: {"colour": "red"}}}, GOOD | {"edits": {A: {"group": "a\nb"}}},
+        GOOD | {"at": 10**400}, GOOD | {"at": 1e300}, GOOD | {"at": -1.0}, GOOD | {"edits": {"\ud800.mp4": {}}},
+        GOOD | {"edits": {"a\nb.mp4": {}}},
     ],
     ids=lambda content: json.dumps(content)[:80],
 )  # fmt: skip
@@ -457,3 +460,27 @@ def test_a_full_or_closed_disk_is_said_in_a_sentence(tiny: Path, monkeypatch: py
         with pytest.raises(DatasetError, match=r"No space left on device\. Nothing changed"):
             versions.change(tiny, "x", {A: {"action": "rise"}})
     assert list(history.folder(tiny).iterdir()) == [] and dataset.read(tiny).version == 0
+
+
+def test_a_file_with_the_last_number_stops_edits_with_a_sentence(tiny: Path) -> None:
+    home = history.folder(tiny)
+    home.mkdir(parents=True)
+    (home / "999999999.json").write_text("{}")
+    for _ in range(2):
+        with pytest.raises(DatasetError, match=r"999999999\.json takes the last number"):
+            versions.change(tiny, "x", {A: {"action": "rise"}})
+    assert [path.name for path in home.iterdir()] == ["999999999.json"]
+
+
+def test_edits_are_kept_where_the_disk_knows_no_links(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(history.os, "link", refused)
+    versions.change(tiny, "one", {A: {"action": "rise"}})
+    versions.change(tiny, "two", {B: {"action": "slide"}})
+    assert [version.number for version in versions.versions(tiny)] == [1, 2]
+    assert sorted(path.name for path in history.folder(tiny).iterdir()) == ["0001.json", "0002.json"]
+    taken = history.folder(tiny) / "0002.json"
+    with pytest.raises(FileExistsError):
+        history._place(taken, history.folder(tiny) / "0001.json")
