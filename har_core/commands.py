@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from har_core import PROJECT, runs, turns, weights, workspace
 from har_core.config import LiveConfig, TrainConfig
 from har_core.errors import CheckpointError, ConfigError, HarError, RunError
-from har_core.events import Ended, Event, Failed, Prepared, Stepped, Waiting, encode
+from har_core.events import Ended, EpochEnded, Event, Failed, Prepared, Stepped, Waiting, encode
+from har_core.scalars import Scalars
 from har_core.terminal import event_printer, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -113,12 +114,15 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
         runs.locked(run) as stopped,
         run.events_path.open("a", encoding="utf-8", buffering=1) as story,
         turns.ticket(workspace() / "cache" / "turns", run.name) as before,
+        contextlib.closing(Scalars(run.folder)) as scalars,
     ):
         if run.events_path.stat().st_size and not run.events_path.read_bytes().endswith(b"\n"):
             story.write("\n")  # a killed process left half a line
 
         def tell(event: Event) -> None:
             story.write(encode(event))
+            if config.tensorboard and isinstance(event, EpochEnded):
+                scalars.add(event)
             if not quiet:
                 show(event)
 
@@ -315,7 +319,6 @@ def live(given: argparse.Namespace) -> int:
     if told["trouble"]:
         print(f"har_core: {told['trouble']}", file=sys.stderr)
     return 0
-
 
 
 def make_example(given: argparse.Namespace) -> int:

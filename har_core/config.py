@@ -152,8 +152,9 @@ class TrainConfig(Config):
     Learning rates are for AdamW. For the first `freeze_epochs` epochs a pretrained backbone is held while
     the new layers learn; these epochs take a second. `patience` counts the epochs after them. `view` says what is
     looked at: the whole picture, the person whom a clip is about, or both, so that one model serves an upload
-    and the people of a live picture; people are found by `detector`. `version`
-    is that of the edits of the data set; None becomes the newest one when a run is made.
+    and the people of a live picture; people are found by `detector`. `tensorboard`
+    also writes each epoch for TensorBoard, beside the run. `version` is that of the edits of the data set; None
+    becomes the newest one when a run is made.
     """
 
     dataset: str = ""
@@ -183,9 +184,12 @@ class TrainConfig(Config):
     cache: bool = True
     precision: Precision = "auto"
     seed: int = 0
+    tensorboard: bool = False
     version: int | None = None
 
     def __post_init__(self) -> None:
+        if "\0" in self.dataset:  # a run may come from a stranger, and such a path ends whoever looks for it
+            raise ConfigError("TrainConfig.dataset must be the path of a folder, but holds a zero byte.")
         for name, low, high in (
             ("size", 32, 448), ("epochs", 1, 10_000), ("batch_size", 1, 512), ("backbone_learning_rate", 0, 1),
             ("head_learning_rate", 1e-7, 1), ("weight_decay", 0, 1), ("label_smoothing", 0, 0.9),

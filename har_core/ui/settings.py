@@ -221,9 +221,11 @@ def _split(source: Dataset) -> None:
 
 
 def _machine() -> None:
-    a, b, _ = _row("Machine")
+    a, b, c = _row("Machine")
     _choice(a, "Precision", _PRECISION, "precision")
     _toggle(b, "Keep decoded frames on disk", "cache", help="The second epoch need not decode again.")
+    _toggle(c, "Write for TensorBoard", "tensorboard",
+            help="Each epoch also as event files beside the run, to look at with `tensorboard --logdir`.")  # fmt: skip
 
 
 def _as_json() -> None:

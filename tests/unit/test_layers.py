@@ -16,7 +16,7 @@ ORDER = [
     "endings", "store", "forecast", "checks", "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "transfer", "preparation", "glimpses",
     "training", "rehearsal", "speed", "engine", "buffers", "prediction", "meter", "live", "headless",
-    "evaluation", "recalibration", "embeddings", "atlas", "doctor", "terminal", "commands",
+    "evaluation", "recalibration", "embeddings", "atlas", "doctor", "terminal", "scalars", "commands",
     "dataset_commands", "run_commands", "speed_commands", "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
@@ -40,6 +40,7 @@ DOORS = {
     "scipy": "evaluation doctor",
     "plotly": "plots curves ui",
     "tqdm": "terminal",
+    "tensorboardX": "scalars",
     "streamlit": "ui",
     "streamlit_webrtc": "ui",
 }
