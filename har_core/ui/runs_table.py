@@ -105,9 +105,10 @@ def _row(run: Run, events: list[Any]) -> dict[str, Any]:
     }  # fmt: skip
     try:
         config = run.config()
-        row |= {"data set": Path(config.dataset).name, "labels": config.version, "looks at": config.view}
+        labels = "" if config.version is None else f"version {config.version}"
+        row |= {"data set": Path(config.dataset).name, "labels": labels, "looks at": config.view}
     except RunError:  # a damaged config costs these cells
-        row |= {"data set": "?", "labels": None, "looks at": "?"}
+        row |= {"data set": "?", "labels": "", "looks at": "?"}
     return row | {"weights": started.weights.partition(":")[0] if started else "", "note": said.note}
 
 
