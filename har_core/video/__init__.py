@@ -26,7 +26,7 @@ from har_core.values import Frames, Rgb, VideoProperties
 from har_core.video import client
 from har_core.video.encode import write
 
-__all__ = ["cut_off", "frames", "playable", "probe", "read", "read_frames", "watch", "write"]
+__all__ = ["browsers_play", "cut_off", "frames", "playable", "probe", "read", "read_frames", "times", "watch", "write"]
 
 _COPY_SIDE, _COPY_SECONDS, _COPY_RATE = 640, 60.0, 30.0
 
@@ -39,6 +39,18 @@ def probe(path: Path) -> VideoProperties:
     """
     ((head, _),) = client.answers(path, "probe")
     return VideoProperties(**head["properties"])
+
+
+def times(path: Path) -> NDArray[np.float64]:
+    """When each frame begins, in seconds from the first, rising: `(F,)`, F >= 1; `read` gives these frames there.
+
+    Of a film over 1 GB, or one whose times are muddled, they are reckoned by its rate.
+
+    Raises:
+        VideoError: it is missing, no video, or nothing of it decodes.
+    """
+    ((head, _),) = client.answers(path, "times")
+    return np.asarray(head["times"], np.float64)
 
 
 def cut_off(path: Path) -> float:
@@ -137,6 +149,16 @@ def read_frames(path: Path, seconds: Sequence[float] | NDArray[np.float64], *, l
     """
     pictures = [rgb for _, rgb in read(path, seconds, longest_side=longest_side)]
     return Frames(np.stack(pictures), np.asarray(seconds, np.float64))
+
+
+def browsers_play(path: Path) -> bool:
+    """Whether every usual browser plays the file as it is, upright and in its colours.
+
+    Raises:
+        VideoError: the file is missing, no video, or nothing of it decodes.
+    """
+    ((head, _),) = client.answers(path, "probe")
+    return _browsers_play(path, head, VideoProperties(**head["properties"]).codec)
 
 
 def playable(path: Path, cache: Path) -> Path:

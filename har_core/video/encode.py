@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 
 _BT709, _BT601 = 1, 6  # ITU-T H.273 code points
 _LIMITED_RANGE = 1
+_CLOCK = Fraction(1, 90_000)
+"""Seconds of a tick where frames come unevenly; the usual rates are whole numbers of it."""
 
 
-def write(path: Path, frames: Iterable[Rgb], *, frames_per_second: float) -> None:
+def write(
+    path: Path, frames: Iterable[Rgb], *, frames_per_second: float, seconds: Sequence[float] | None = None
+) -> None:
     """Write the frames as an H.264 mp4 (4:2:0, quality 23, index at the front), whole or not at all.
 
     Args:
         frames: uint8 `(H, W, 3)` RGB, all of one size, at least one; odd sizes get one more row or column.
-        frames_per_second: of the film, above 0.
+        frames_per_second: of the film, above 0; on average, where `seconds` is given.
+        seconds: when each frame begins, rising, the first one at 0; left out, they come evenly.
 
     Raises:
         VideoError: no frames, frames that differ in size, or the file cannot be written.
@@ -42,7 +47,12 @@ def write(path: Path, frames: Iterable[Rgb], *, frames_per_second: float) -> Non
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _encode(part, itertools.chain([first], rest), first.shape, Fraction(frames_per_second).limit_denominator(1001))
+        rate = Fraction(frames_per_second).limit_denominator(1001)
+        clock: Fraction = 1 / rate
+        stamps: Iterator[int] = itertools.count()
+        if seconds is not None:
+            clock, stamps = _CLOCK, iter([round(Fraction(s) / _CLOCK) for s in seconds])
+        _encode(part, zip(itertools.chain([first], rest), stamps, strict=False), first.shape, rate, clock)
         part.replace(path)
     except OSError as error:
         raise VideoError(f"{path.name} cannot be written: {error.strerror or error}.") from error
@@ -51,7 +61,9 @@ def write(path: Path, frames: Iterable[Rgb], *, frames_per_second: float) -> Non
             part.unlink(missing_ok=True)
 
 
-def _encode(path: Path, frames: Iterable[Rgb], shape: tuple[int, ...], rate: Fraction) -> None:
+def _encode(
+    path: Path, frames: Iterable[tuple[Rgb, int]], shape: tuple[int, ...], rate: Fraction, clock: Fraction
+) -> None:
     import av
 
     height, width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
@@ -61,21 +73,22 @@ def _encode(path: Path, frames: Iterable[Rgb], shape: tuple[int, ...], rate: Fra
         stream = film.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
+        context.time_base = clock
         context.thread_count = 1  # several threads give other bytes now and then for the same pictures
         context.color_range, context.colorspace = _LIMITED_RANGE, matrix
         context.color_primaries = context.color_trc = matrix
-        for number, rgb in enumerate(frames):
+        for rgb, stamp in frames:
             if rgb.shape != shape:
                 raise VideoError(f"All frames of a video have one size, but {rgb.shape} came after {shape}.")
-            film.mux(stream.encode(_encodable(rgb, matrix, number, rate)))
+            film.mux(stream.encode(_encodable(rgb, matrix, stamp, clock)))
         film.mux(stream.encode(None))
 
 
-def _encodable(rgb: Rgb, matrix: int, number: int, rate: Fraction) -> av.VideoFrame:
+def _encodable(rgb: Rgb, matrix: int, stamp: int, clock: Fraction) -> av.VideoFrame:
     import av
 
     even = np.pad(rgb, ((0, rgb.shape[0] % 2), (0, rgb.shape[1] % 2), (0, 0)), mode="edge")
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
     frame = frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range=_LIMITED_RANGE)
-    frame.pts, frame.time_base = number, 1 / rate
+    frame.pts, frame.time_base = stamp, clock
     return frame

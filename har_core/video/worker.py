@@ -64,7 +64,7 @@ def _listen(requests: queue.SimpleQueue[str]) -> None:
 def _answered(request: dict[str, Any]) -> Iterator[Answer]:
     path = Path(request["path"])
     try:
-        yield from _probed(path) if request["ask"] == "probe" else _read(path, request)
+        yield from _ABOUT[request["ask"]](path) if request["ask"] in _ABOUT else _read(path, request)
     except VideoError as error:
         yield {"error": str(error)}, None
     except MemoryError:
@@ -87,6 +87,20 @@ def _probed(path: Path) -> Iterator[Answer]:
         },
         None,
     )
+
+
+def _timed(path: Path) -> Iterator[Answer]:
+    from har_core.video.index import TOLERANCE, index_of
+
+    index = index_of(path)
+    times = index.times - index.origin
+    times = times[times > -TOLERANCE]  # those before the first picture that decodes are never shown
+    if len(times) < 2:  # no index, or none to be trusted: the rate is what there is
+        times = np.arange(index.properties.frames) / index.properties.frames_per_second
+    yield {"times": np.round(times, 6).clip(min=0.0).tolist()}, None
+
+
+_ABOUT = {"probe": _probed, "times": _timed}
 
 
 def _read(path: Path, request: dict[str, Any]) -> Iterator[Answer]:

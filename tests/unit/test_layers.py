@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights", "video", "images",
-    "drawing", "dataset", "takes", "example", "runs", "turns", "notes", "trash", "plots", "curves", "coach",
+    "drawing", "dataset", "takes", "cuts", "example", "runs", "turns", "notes", "trash", "plots", "curves", "coach",
     "endings", "store", "forecast", "checks", "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "transfer", "preparation", "glimpses",
     "training", "rehearsal", "speed", "engine", "buffers", "prediction", "meter", "live", "headless",
