@@ -52,8 +52,7 @@ class Detector:
         from ultralytics.nn.autobackend import AutoBackend
 
         self.name = path.name.removesuffix("_openvino_model").removesuffix(".pt")
-        kept = max(path.rglob("*"), key=lambda p: p.stat().st_size) if path.is_dir() else path
-        self.identity = f"{self.name} {kept.stat().st_size} {kept.stat().st_mtime_ns}"
+        self.identity = weights.detector_identity(path)
         self._config = config
         self._lock = threading.Lock()  # its inference request is one
         fast = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else ""

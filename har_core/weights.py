@@ -107,6 +107,13 @@ def entry(name: str) -> Entry:
     return known[name]
 
 
+def detector_identity(path: Path) -> str:
+    """What a detector is called where what it found is kept: another one, or other weights, would find others."""
+    kept = max(path.rglob("*"), key=lambda p: p.stat().st_size) if path.is_dir() else path
+    name = path.name.removesuffix(_EXPORTED).removesuffix(".pt")
+    return f"{name} {kept.stat().st_size} {kept.stat().st_mtime_ns}"
+
+
 def find_detector(choice: str) -> Path | None:
     """The detector that a choice means on this machine, found without touching the network.
 

@@ -167,18 +167,24 @@ def _counted(source: Dataset, parts: Split, config: TrainConfig) -> Work:
     }
     train, check = ([lengths[clip.path] for clip in part] for part in (parts.train, parts.validation))
     spec = config.clip or propose([length.seconds for length in train], size=config.size)
-    stored = 0.0 if config.view == "person" else _stored(parts.train, lengths, spec)
-    return forecasts.count_work(train, check, spec, config, stored=stored)
+    stored = _stored(parts.train, lengths, spec, config)
+    return forecasts.count_work(train, check, spec, config, stored=stored, followed=stored)
 
 
-def _stored(clips: tuple[Clip, ...], lengths: dict[Path, Length], spec: ClipSpec) -> float:
-    """The share of these clips whose frames an earlier run has left decoded."""
+def _stored(clips: tuple[Clip, ...], lengths: dict[Path, Length], spec: ClipSpec, config: TrainConfig) -> float:
+    """The share of these clips whose frames, or whose people's, an earlier run has left decoded."""
+    kept: tuple[int | str, ...] = (stored_side(spec.size),)
+    if config.view != "frame":
+        detector = weights.find_detector(config.detector)
+        if detector is None:
+            return 0.0
+        kept = (*kept, "person", weights.detector_identity(detector))
     asked = clips[:: max(1, len(clips) // _LOOKED_UP)]
     there = 0
     for clip in asked:
         try:
             at = grid(lengths[clip.path].seconds, spec)
-            there += (frames_folder() / stored_name(clip.path, at, (stored_side(spec.size),))).exists()
+            there += (frames_folder() / stored_name(clip.path, at, kept)).exists()
         except VideoError:  # it has gone; the run will say so
             continue
     return there / max(1, len(asked))
