@@ -27,11 +27,13 @@ _HELPS = {
     "95 % interval": "Where the true accuracy most likely lies, as few validation clips cannot say more.",
     "Best epoch": "The one whose model is kept.",
     "Latest loss": "On the validation clips, in the latest epoch.",
-    "Seconds per epoch": "Of the latest epoch, with judging and keeping it.",
-    "Clips per second": "How many training clips are learnt from in a second.",
+    "Epoch takes": "The latest epoch, with judging and keeping it.",
+    "Clips/second": "How many training clips are learnt from in a second.",
     "Memory": "What the trainer held after the latest epoch.",
 }
 """The tiles in their order, and what each shows."""
+_TILE = 136
+"""px: all of them stand in one row of a usual window."""
 
 
 @dataclass(slots=True)
@@ -214,14 +216,14 @@ def _numbers(story: Story, epochs: list[EpochEnded], *, running: bool) -> None:
             "95 % interval": f"{low * 100:.0f}–{high * 100:.0f} %",
             "Best epoch": f"{best.epoch}",
             "Latest loss": f"{epochs[-1].validation_loss:.3f}",
-            "Seconds per epoch": f"{seconds:.1f}",
-            "Clips per second": f"{clips / seconds:.0f}" if seconds else "–",
+            "Epoch takes": f"{seconds:.1f} s",
+            "Clips/second": f"{clips / seconds:.0f}" if seconds else "–",
             "Memory": f"{epochs[-1].memory_bytes / 2**30:.1f} GB" if epochs[-1].memory_bytes else "–",
         }
     if running and story.stepped is not None and story.stepped.clips_per_second:
         rate = story.stepped.clips_per_second
-        shown["Clips per second"] = f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
-    tiles(shown, helps=_HELPS | ({"95 % interval": interval} if interval else {}))
+        shown["Clips/second"] = f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
+    tiles(shown, helps=_HELPS | ({"95 % interval": interval} if interval else {}), width=_TILE)
 
 
 def _log(run: Run) -> None:

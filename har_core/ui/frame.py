@@ -113,8 +113,8 @@ def chart(figure: go.Figure, key: str, *, alt: str) -> None:
     st.plotly_chart(figure, key=key, width="stretch", config={"displayModeBar": False}, alt=alt)
 
 
-def tiles(values: dict[str, Any], *, helps: dict[str, str] | None = None) -> None:
-    """A row of numbers with their names; it wraps on a narrow screen."""
+def tiles(values: dict[str, Any], *, helps: dict[str, str] | None = None, width: int = 160) -> None:
+    """A row of numbers with their names, each `width` px wide; it wraps on a narrow screen."""
     with st.container(horizontal=True, gap="small"):
         for name, value in values.items():
-            st.metric(name, value, border=True, width=160, help=(helps or {}).get(name))
+            st.metric(name, value, border=True, width=width, help=(helps or {}).get(name))

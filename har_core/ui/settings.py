@@ -114,7 +114,7 @@ def _take_of(run: runs.Run) -> None:
 
 def _knob(path: str) -> st.delta_generator.DeltaGenerator:
     """A place for a knob, with what it does beside it, or below it on a narrow screen."""
-    left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+    left, right = st.columns([2, 3], gap="small", vertical_alignment="center")
     right.caption(_TURNING[path])
     return left
 
@@ -231,8 +231,9 @@ def _machine() -> None:
 def _as_json() -> None:
     """The settings as text; what is typed counts as a whole or not at all."""
     if not st.session_state.get(_TROUBLE):
-        st.session_state[_JSON] = json.dumps(recipe.settings(), indent=1, default=list)
-    st.text_area("Settings", key=_JSON, height=420, on_change=_take_json, label_visibility="collapsed")
+        st.session_state[_JSON] = json.dumps(recipe.settings(), indent=2, default=list)
+    st.html("<style>.st-key-settings-as-json textarea { font-family: monospace; font-size: 0.9rem; }</style>")
+    st.text_area("Settings", key=_JSON, height=560, on_change=_take_json, label_visibility="collapsed")
     if trouble := st.session_state.get(_TROUBLE):
         st.error(plain(trouble), icon=":material/error:")
         if st.button("Take back what I typed", icon=":material/undo:"):
