@@ -5,11 +5,13 @@ machine has other things to do.
 """
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from har_core.config import ClipSpec, Config, TrainConfig
 from har_core.errors import ConfigError
+from har_core.events import EpochEnded, Started
 from har_core.sampling import count, grid, plan
 
 PLAIN_SIZE = 112
@@ -164,6 +166,51 @@ def _disk(work: Work, config: TrainConfig) -> int:
     return int(network + frames)
 
 
+def time_left(
+    epochs: Sequence[EpochEnded], started: Started, config: TrainConfig, speed: Speed | None, *, within: float = 0.0
+) -> tuple[float, float] | None:
+    """From how many to how many seconds a run still takes, by its own epochs; None where nothing tells.
+
+    Args:
+        epochs: those that ended, in order.
+        started: how the run began.
+        config: what it was asked to do.
+        speed: of this machine, for the epochs that are of a kind that has not come yet; None where it is not known.
+        within: the share of the epoch under way that is done.
+    """
+    if not epochs:
+        return None
+    held, learning = _epochs(config)
+    done, moved = epochs[-1].epoch, sum(not e.frozen for e in epochs)
+    still = moving = 0.0
+    if done < held:
+        looking = max(0, min(VARIATIONS, held) - done)  # each of these looks at every clip anew
+        later = [e.seconds for e in epochs if e.epoch > VARIATIONS][-5:]
+        quick = statistics.median(later) if later else speed.keep + started.train_clips * speed.head if speed else None
+        if quick is None:
+            return None
+        still = looking * epochs[-1].seconds + (held - done - looking) * quick
+    if learning:
+        own = [e.seconds for e in epochs if not e.frozen][-5:]
+        if not own and speed is None:
+            return None
+        moving = statistics.median(own) if own else _learning_epoch(started, config, speed or Speed())
+    current = within * (epochs[-1].seconds if done < held else moving)
+    soonest = config.patience + 1
+    fewest = max(0, min(learning, soonest) - moved) * moving if done < held or not moved else 0.0
+    if config.freeze_backbone:
+        return 0.0, max(0.0, still - current) * SLACK
+    least = max(0.0, (still if done < held else 0.0) + fewest - current)
+    return least / SLACK, max(0.0, still + (learning - moved) * moving - current) * SLACK
+
+
+def _learning_epoch(started: Started, config: TrainConfig, speed: Speed) -> float:
+    clips = started.train_clips * (2 if config.view == "both" else 1)
+    frames = started.window_seconds * started.frames_per_second
+    pictures = clips * (speed.vary + speed.learn) + started.validation_clips * speed.look
+    return pictures * frames * (_size(config) / PLAIN_SIZE) ** 2 + clips * speed.head + speed.keep
+
+
 def in_words(least: float, most: float) -> str:
     """A range of seconds as one says it.
 
@@ -174,6 +221,8 @@ def in_words(least: float, most: float) -> str:
         return "less than a minute"
     unit, length = ("minutes", 60.0) if most < 2 * 3600 else ("hours", 3600.0)
     low, high = (_rounded(seconds / length, exact=unit == "hours") for seconds in (least, most))
+    if least < most / 6:
+        return f"up to {high:g} {unit}" if high > 1 or unit == "hours" else "about a minute"
     if most / max(1.0, least) < 1.4 or low == high:
         middle = _rounded(math.sqrt(max(1.0, least) * most) / length, exact=unit == "hours")
         return "about a minute" if unit == "minutes" and middle == 1 else f"about {middle:g} {unit}"

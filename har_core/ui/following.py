@@ -1,11 +1,10 @@
 """A training run as it goes on: what its events say, drawn anew every second while it runs."""
 
-import math
 from dataclasses import dataclass, field
 
 import streamlit as st
 
-from har_core import endings, machine, trash, turns
+from har_core import endings, forecast, machine, speed, trash, turns
 from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail, Waiting
 from har_core.runs import Run
 from har_core.ui import charts, coaching, learning
@@ -182,23 +181,11 @@ def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event 
 
 
 def _time_left(run: Run, epochs: list[EpochEnded], started: Started, within: float) -> str:
-    """How long the rest takes if each epoch is like the last few; training may end before."""
-    if not epochs:
+    """How long the rest takes; training may end before."""
+    left = forecast.time_left(epochs, started, run.config(), speed.known(), within=within)
+    if left is None:
         return ""
-    config = run.config()
-    if epochs[-1].frozen and not config.freeze_backbone and config.epochs > config.freeze_epochs:
-        if epochs[-1].epoch >= config.freeze_epochs:
-            return " · from here on the backbone learns too, which takes longer"
-        return " · the backbone is frozen; later epochs take longer"
-    alike = [e.seconds for e in epochs[-3:] if e.frozen == epochs[-1].frozen]
-    seconds = sum(alike) / len(alike) * (started.epochs - epochs[-1].epoch - within)
-    if seconds < 60:
-        text = "less than a minute"
-    elif seconds < 5400:
-        text = f"about {math.ceil(seconds / 60)} min"
-    else:
-        text = f"about {seconds / 3600:.1f} h"
-    return f" · {text} left at this pace" if seconds > 0 else ""
+    return f" · {forecast.in_words(*left)} left"
 
 
 def _numbers(story: Story, epochs: list[EpochEnded], *, running: bool) -> None:

@@ -11,7 +11,7 @@ from har_core import speed as speeds
 from har_core import training
 from har_core.config import ClipSpec, NetworkConfig, TrainConfig
 from har_core.events import EpochEnded, Event, Started
-from har_core.forecast import Length, Speed, Work, count_work, forecast, in_words
+from har_core.forecast import Length, Speed, Work, count_work, forecast, in_words, time_left
 
 SPEC = ClipSpec(window_seconds=2.0, frames_per_second=5.0, most_frames=10)
 CLIPS = [Length(4.0, 25.0, 320 * 240)] * 10
@@ -58,12 +58,43 @@ def test_larger_pictures_take_longer_and_more_disk() -> None:
     assert stored.disk < small.disk
 
 
+BEGUN = Started(0.0, 1, 60, "cpu", "fp32", "bundled", ("a", "b"), 10, 2, 2.0, 5.0)
+
+
+def ended(number: int, seconds: float, *, frozen: bool = True) -> EpochEnded:
+    return EpochEnded(number, 1, 0.5, 1, 0.5, 0.0, 1e-3, seconds, frozen, False)
+
+
+def test_time_left_of_a_held_run() -> None:
+    config = TrainConfig(freeze_backbone=True, epochs=20)
+    assert time_left([], BEGUN, config, SPEED) is None
+    assert time_left([ended(1, 9.0)], BEGUN, config, None) is None
+    _, most = time_left([ended(1, 9.0)], BEGUN, config, SPEED) or (0, 0)
+    assert most == pytest.approx(forecasts.SLACK * (3 * 9 + 16 * 0.48)), "three more looks at everything"
+    epochs = [*(ended(i, 9.0) for i in range(1, 5)), *(ended(i, 0.5) for i in range(5, 11))]
+    assert time_left(epochs, BEGUN, config, None) == (0, pytest.approx(forecasts.SLACK * 10 * 0.5))
+    whole = [*epochs, *(ended(i, 0.5) for i in range(11, 21))]
+    assert time_left(whole, BEGUN, config, None) == (0, 0)
+
+
+def test_time_left_of_a_run_whose_backbone_will_learn() -> None:
+    config = TrainConfig(epochs=60, freeze_epochs=40, patience=9)
+    held = [*(ended(i, 9.0) for i in range(1, 5)), *(ended(i, 0.5) for i in range(5, 41))]
+    assert time_left(held, BEGUN, config, None) is None, "nothing tells how long these epochs take"
+    each = 10 * 10 * 0.016 + 2 * 10 * 0.004 + 10 * 0.008 + 0.4
+    least, most = time_left(held, BEGUN, config, SPEED) or (0, 0)
+    assert (least * forecasts.SLACK, most / forecasts.SLACK) == pytest.approx((10 * each, 20 * each))
+    moved = [*held, *(ended(i, 5.0, frozen=False) for i in range(41, 46))]
+    least, most = time_left(moved, BEGUN, config, None, within=0.5) or (1, 0)
+    assert (least, most / forecasts.SLACK) == (0, pytest.approx(14.5 * 5.0))
+
+
 @pytest.mark.parametrize(
     ("least", "most", "said"),
     [
         (1, 2, "less than a minute"), (50, 65, "about a minute"), (120, 240, "2 to 4 minutes"),
         (200, 260, "about 4 minutes"), (620, 1400, "10 to 25 minutes"), (4000, 7000, "70 to 120 minutes"),
-        (4000, 9000, "1 to 2.5 hours"), (40_000, 80_000, "11 to 22 hours"),
+        (4000, 9000, "1 to 2.5 hours"), (40_000, 80_000, "11 to 22 hours"), (0, 700, "up to 10 minutes"), (0, 60, "about a minute"),
     ],
 )  # fmt: skip
 def test_a_range_in_words(least: float, most: float, said: str) -> None:
