@@ -94,7 +94,8 @@ def test_time_left_of_a_run_whose_backbone_will_learn() -> None:
     [
         (1, 2, "less than a minute"), (50, 65, "about a minute"), (120, 240, "2 to 4 minutes"),
         (200, 260, "about 4 minutes"), (620, 1400, "10 to 25 minutes"), (4000, 7000, "70 to 120 minutes"),
-        (4000, 9000, "1 to 2.5 hours"), (40_000, 80_000, "11 to 22 hours"), (0, 700, "up to 10 minutes"), (0, 60, "about a minute"),
+        (4000, 9000, "1 to 2.5 hours"), (40_000, 80_000, "11 to 22 hours"),
+        (0, 700, "up to 10 minutes"), (0, 60, "about a minute"),
     ],
 )  # fmt: skip
 def test_a_range_in_words(least: float, most: float, said: str) -> None:
