@@ -6,7 +6,6 @@ all read it, and none of them asks the process.
 
 import dataclasses
 import json
-import math
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +106,8 @@ class Failed:
 
 
 Event = Started | Waiting | Prepared | Stepped | EpochEnded | Noticed | Ended | Failed
+_MOST = 2**53
+"""No number of a run comes near it, and not all that draws could do with more. NaN and infinity fail this too."""
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in Event.__args__}
 
 
@@ -121,19 +122,22 @@ def decode(line: str) -> Event | None:
         values = json.loads(line)
         kind = _KINDS[values.pop("event")]
         event: Event = kind(**{name: _frozen(value) for name, value in values.items()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return event if _sound(event) else None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
-    return event if _sound(event) else None
 
 
 def _frozen(value: object) -> object:
+    if isinstance(value, str):  # JSON can hold halves of letters, which no page can show
+        return value.encode(errors="replace").decode()
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _sound(event: Event) -> bool:
-    """Whether each field is of its type: whoever draws it need not look again."""
+    """Whether each field is of its type and can be: whoever draws it need not look again."""
     hints = typing.get_type_hints(type(event))
-    return all(_is(getattr(event, name), hint) for name, hint in hints.items())
+    shares = (getattr(event, name, 0.0) for name in ("train_accuracy", "validation_accuracy", "best_accuracy"))
+    return all(_is(getattr(event, name), hint) for name, hint in hints.items()) and all(0 <= s <= 1 for s in shares)
 
 
 def _is(value: object, hint: Any) -> bool:  # noqa: ANN401  # whatever a field may be
@@ -141,7 +145,9 @@ def _is(value: object, hint: Any) -> bool:  # noqa: ANN401  # whatever a field m
     if kind is Literal:
         return value in inner
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(float(value)) < _MOST
+    if hint is int:
+        return type(value) is int and 0 <= value < _MOST
     if kind is not tuple or type(value) is not tuple:
         return type(value) is (kind or hint)
     if inner[-1] is not Ellipsis:

@@ -29,7 +29,14 @@ def read(run: Path) -> Notes:
     except (OSError, ValueError, TypeError, RecursionError):
         return Notes()
     sound = isinstance(told.title, str) and isinstance(told.note, str) and isinstance(told.star, bool)
-    return Notes(told.title[:_TITLE], told.note[:_NOTE], told.star) if sound else Notes()
+    return (
+        Notes(_shown(" ".join(told.title.split()), _TITLE), _shown(told.note, _NOTE), told.star) if sound else Notes()
+    )
+
+
+def _shown(text: str, most: int) -> str:
+    """The text as pages can show it: JSON can hold halves of letters."""
+    return text[:most].encode(errors="replace").decode()
 
 
 def write(run: Path, notes: Notes) -> None:

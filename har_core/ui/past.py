@@ -86,7 +86,7 @@ def _used(source: Dataset) -> dict[int, list[str]]:
     """The runs that were trained on each version of this data set."""
     home, used = source.root.resolve(), dict[int, list[str]]()
     for run in runs.all_runs(workspace() / "runs"):
-        with suppress(RunError, OSError):  # a damaged one costs its mention only
+        with suppress(RunError, OSError, RuntimeError):  # a damaged one, or links in a circle, cost its mention only
             config = run.config()
             if config.version is not None and Path(config.dataset).resolve() == home:
                 used.setdefault(config.version, []).append(run_title(run.name))

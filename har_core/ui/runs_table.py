@@ -84,7 +84,7 @@ def show(found: Sequence[Run]) -> None:
         on_select="rerun", selection_mode="multi-row",
     )  # fmt: skip
     chosen = [found[i] for i in event["selection"]["rows"] if i < len(found)]
-    if len(chosen) == 1 and st.button(f"Open {title_of(chosen[0])}", icon=":material/open_in_full:"):
+    if len(chosen) == 1 and st.button(f"Open {plain(title_of(chosen[0]))}", icon=":material/open_in_full:"):
         go_to(run=chosen[0].name)
     if len(chosen) < 2:
         st.caption("Select two to six runs to compare them.")

@@ -94,6 +94,7 @@ def test_defaults_fill_what_is_left_out() -> None:
         (NetworkConfig, {"dropout": 1}, "dropout"),
         (AugmentConfig, {"strength": 2.1}, "strength"),
         (TrainConfig, {"view": "people"}, "view"),
+        (TrainConfig, {"dataset": "/clips/\0"}, "zero byte"),
         (LiveConfig, {"view": "both"}, "view"),
         (LiveConfig, {"detect_every": 0}, "detect_every must lie between 1 and 30"),
         (LiveConfig, {"detect_every": 1.5}, "detect_every must be int"),

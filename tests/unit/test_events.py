@@ -34,10 +34,20 @@ def test_a_line_keeps_an_event(event: Event) -> None:
         encode(EVENTS[0])[:50],
         encode(EVENTS[4]).replace("[1, 0, 1]", "[1, 0]"), encode(EVENTS[4]).replace("[1, 0, 1]", '[1, 0, "x"]'),
         encode(EVENTS[0]).replace('"run"', "3"),
+        encode(EVENTS[2]).replace("0.7", "1" + "0" * 400), encode(EVENTS[2]).replace("0.7", "1e300"),
+        encode(EVENTS[2]).replace('"step": 2', f'"step": {10**30}'),
+        encode(EVENTS[2]).replace('"step": 2', '"step": -2'),
+        encode(EVENTS[3]).replace("0.75", "1.5"), encode(EVENTS[3]).replace("0.75", "-0.5"),
+        encode(EVENTS[6]).replace("0.8", "80.0"), encode(EVENTS[4]).replace("[1, 0, 1]", "[-1, 0, 1]"),
     ],
+    ids=lambda line: line[:60],
 )  # fmt: skip
 def test_a_damaged_or_unknown_line_is_no_event(line: str) -> None:
     assert decode(line) is None
+
+
+def test_halves_of_letters_are_replaced() -> None:
+    assert decode('{"event": "Failed", "message": "a\\ud800b"}') == Failed("a?b")
 
 
 def test_what_an_earlier_version_wrote_is_read() -> None:

@@ -38,6 +38,18 @@ def trained(tmp_path: Path, tiny_model: Path) -> Run:
     return run
 
 
+@pytest.mark.parametrize("told", ["[" * 100_000, "[]", '{"title": 3}', '{"titel": "x"}', '{"star": "yes"}', "\0"])
+def test_damaged_notes_say_nothing(tmp_path: Path, told: str) -> None:
+    (tmp_path / "notes.json").write_text(told)
+    assert notes.read(tmp_path) == Notes()
+
+
+def test_foreign_notes_can_be_shown(tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text(json.dumps({"title": "a\ud800\n" + "b" * 99, "note": "\udc00" * 9999}))
+    found = notes.read(tmp_path)
+    assert found.title == "a? " + "b" * 77 and found.note == "?" * 2000
+
+
 def test_notes_come_back_as_they_were_said(trained: Run) -> None:
     assert notes.read(trained.folder) == Notes()
     notes.write(trained.folder, Notes(" my\n best ", "tried more dropout\n", True))
