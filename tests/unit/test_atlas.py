@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from har_core import atlas, dataset, embeddings
+from har_core import atlas, dataset, embeddings, plots
 from har_core.atlas import accept, accepted, label_issues, make, outliers, project
 from har_core.dataset import Dataset
 from har_core.errors import DatasetError
@@ -175,3 +175,18 @@ def test_flipped_labels_of_real_clips_come_first(shared_clips: Callable[[str], P
         review = label_issues(vectors, mixed, groups)
         found += len({issue.row for issue in review.issues[: len(wrong)]} & wrong) / len(wrong) / 3
     assert found >= 0.5
+
+
+@pytest.mark.parametrize(("actions", "clips"), [(2, 20), (101, 3030)])
+def test_every_dot_knows_its_row(actions: int, clips: int) -> None:
+    xy = np.random.default_rng(0).random((clips, 2), np.float32)
+    kinds = [f"<b>action {row % actions:03d}" for row in range(clips)]
+    figure = plots.clip_map(xy, kinds, [f"{row}.mp4\n{kind}" for row, kind in enumerate(kinds)], rings=[3])
+    *dots, ring = figure.data
+    assert len(dots) == actions and {trace.type for trace in dots} == {"scatter" if clips < 2000 else "scattergl"}
+    assert len({trace.marker.color for trace in dots}) == actions
+    for trace in dots:
+        for row, x, text in zip(trace.customdata, trace.x, trace.text, strict=True):
+            assert x == xy[row, 0] and text.startswith(f"{row}.mp4<br>&lt;b>action")
+    assert (ring.x[0], ring.y[0]) == (xy[3, 0], xy[3, 1]) and ring.customdata is None
+    assert bool(figure.layout.showlegend) == (actions < 25)
