@@ -22,7 +22,10 @@ VIEWS = {
 title("Dataset", "Labelled clips: what a model learns from.")
 
 if not dataset.datasets(workspace()):
-    st.markdown("There is no data set yet. Four ways to get one:")
+    # As many elements above the panel as with a data set: else the camera stops when the first clips are kept.
+    with st.container():
+        st.markdown("There is no data set yet. Ways to get one:")
+    st.empty()
     with st.container(border=True):
         add_panel()
     st.stop()

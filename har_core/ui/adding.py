@@ -58,7 +58,9 @@ def add_panel() -> None:
     """The ways to a data set."""
     there = dataset.datasets(workspace())
     ways = {_EXAMPLE: _example, _RECORD: _record, _LINK: _link, _UPLOAD: _upload, _FETCH: _fetch}
-    tabs = st.tabs(list(ways), on_change="rerun", default=_RECORD if there else _EXAMPLE, key="ways to clips")
+    # Not as `default`: another default makes other tabs, and the camera stops when the first clips are kept.
+    st.session_state.setdefault("ways to clips", _RECORD if there else _EXAMPLE)
+    tabs = st.tabs(list(ways), on_change="rerun", key="ways to clips")
     for tab, draw in zip(tabs, ways.values(), strict=True):
         if tab.open or draw is not _record:  # a camera takes half a second: only for those who look at it
             with tab, reporting():

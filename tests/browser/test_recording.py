@@ -42,6 +42,10 @@ def test_two_takes_are_recorded_and_one_is_kept(new_server: Server, visit: Visit
     viewer.press("Keep 1 of 2")
     root = new_server.workspace / "datasets" / "my actions"
     until(lambda: root.is_dir() and list(root.rglob("*.mp4")))
+    expect(viewer.page.get_by_text("Your takes")).to_have_count(0)
+    viewer.settled()
+    expect(viewer.page.get_by_role("radio", name="Add clips")).to_be_visible()  # the page of a data set
+    expect(viewer.page.get_by_role("button", name="Record 2 takes")).to_be_enabled()  # and the camera still runs
     (clip,) = dataset.read(root).clips
     told = video.probe(clip.path)
     assert (clip.action, clip.group, told.codec) == ("wave", "anna", "h264")
