@@ -144,7 +144,7 @@ def mirrored(examined: Examined) -> list[Finding]:
         Finding(
             "mirrored pairs", "hint", f"{some(said)} {'is a pair' if len(said) == 1 else 'are pairs'} in the mirror",
             "Training mirrors half of its clips, which turns the one into the other under the wrong name. "
-            "Switch mirroring off when you train: Train, All settings.",
+            "Switch mirroring off when you train: Train, The recipe.",
             _clips_of(examined, lambda action: any(action in pair for pair in pairs)),
         )
     ]  # fmt: skip

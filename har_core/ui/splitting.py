@@ -125,7 +125,7 @@ def _choose_shares() -> None:
     test = two.slider("Test share", 0.0, 0.4, step=0.05, key="split test")
     seed = three.number_input("Seed", 0, 2**31 - 1, key="split seed", help="Another seed deals the groups anew.")
     st.session_state[_KEY] = (validation, test, int(seed))
-    st.caption("A preview. A run chooses its own shares: Train, All settings.")
+    st.caption("A preview. A run chooses its own shares: Train, The recipe and Everything.")
 
 
 def _histogram(name: str, unit: str, values: Sequence[float], *, digits: int) -> None:
