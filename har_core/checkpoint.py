@@ -63,6 +63,8 @@ class Card(Config):
             raise ConfigError(f"A model needs two or more different classes, but this one has {list(self.classes)}.")
         if not all(name.strip() for name in self.classes):
             raise ConfigError("A model's classes must have names, but one of them is empty.")
+        if any(name.encode(errors="ignore").decode() != name for name in self.classes):  # JSON can hold such
+            raise ConfigError("A model's classes must have names that can be shown, but one holds half a letter.")
         if not 1 <= self.windows <= 50:
             raise ConfigError("A model looks at 1 to 50 windows of a clip, but this one asks for another number.")
         for names in self.split.values():

@@ -320,3 +320,8 @@ def test_a_card_from_before_grids_is_read_as_it_was_meant(tmp_path: Path) -> Non
     assert all(
         torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), network.state_dict().values(), strict=True)
     )
+
+
+def test_a_class_that_no_page_can_show_is_refused() -> None:
+    with pytest.raises(ConfigError, match="half a letter"):
+        replace(CARD, classes=("a\ud800", "b"))
