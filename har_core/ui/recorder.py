@@ -1,6 +1,5 @@
 """Record clips of your own: say what and who, stand before the camera, look at the takes, keep the good ones."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,7 +106,7 @@ def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -
         with reporting():
             _check(label)
             mine.begin(plan, label)
-            st.rerun()  # the button above was drawn as one that may be pressed
+            busy = True
     if busy:
         if st.button("Stop", icon=":material/stop:", key="take stop"):
             mine.stop()
@@ -135,7 +134,7 @@ def _standing(mine: studio.Studio, busy: bool) -> None:
     """What is under way, drawn anew while it is; then the takes are shown."""
     now = mine.moment
     if now.phase == "countdown":
-        st.progress(0.0, f"Take {now.take} begins in {math.ceil(now.left)} s")
+        st.progress(0.0, f"Take {now.take} begins in {now.left:.0f} s")
     elif now.phase == "recording":
         st.progress(now.share, f"Take {now.take}: {now.left:.1f} s left")
     if mine.trouble:
@@ -161,6 +160,11 @@ def _review(mine: studio.Studio) -> None:
 
 
 def _takes(found: Sequence[Take], key: str) -> None:
+    # Another window may have finished a take since this page was drawn: nothing is done to one that nobody saw.
+    names = [take.folder.name for take in found]
+    before = st.session_state.get(f"shown takes {key}", names)
+    st.session_state[f"shown takes {key}"] = names
+    seen = [take for take in found if take.folder.name in before]
     wanted: list[Take] = []
     for first in range(0, len(found), _A_ROW):
         for column, take in zip(st.columns(_A_ROW), found[first : first + _A_ROW], strict=False):
@@ -173,9 +177,9 @@ def _takes(found: Sequence[Take], key: str) -> None:
         text = f"Keep all {len(found)}" if len(wanted) == len(found) else f"Keep {len(wanted)} of {len(found)}"
         help_ = None if len(wanted) == len(found) else "The others are thrown away."
         if wanted and st.button(text, type="primary", icon=":material/check:", key=f"keep takes {key}", help=help_):
-            _keep(found, wanted)
+            _keep(seen, [take for take in wanted if take in seen])
         if st.button("Throw all away", icon=":material/delete:", key=f"discard takes {key}"):
-            for take in found:
+            for take in seen:
                 takes.discard(take)
             st.rerun()
 

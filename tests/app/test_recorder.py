@@ -95,3 +95,14 @@ def test_a_take_that_cannot_be_kept_goes_on_waiting(workspace: Path, wire: Wire,
     assert not app.exception and "still waits here" in words(app) and len(studio.waiting()) == 1
     app = button(app, "Throw all away")
     assert not app.exception and not studio.waiting()
+
+
+@pytest.mark.parametrize("press", ["Throw all away", "Keep all 1"])
+def test_a_take_that_came_since_the_page_was_drawn_stays(
+    workspace: Path, wire: Wire, open_page: Open, press: str
+) -> None:
+    film(workspace, "20261126-101500", Label("mine", "sit", "ben", "another window", 5.0))
+    app = open_page("dataset", **{"ways to clips": TAB})
+    film(workspace, "20261126-101600", Label("mine", "sit", "ben", "another window", 6.0))
+    app = button(app, press)
+    assert not app.exception and [take.folder.name for take in studio.waiting()] == ["20261126-101600"]
