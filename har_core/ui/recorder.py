@@ -1,5 +1,6 @@
 """Record clips of your own: say what and who, stand before the camera, look at the takes, keep the good ones."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -
         with reporting():
             _check(label)
             mine.begin(plan, label)
-            busy = True
+            st.rerun()  # the button above was drawn as one that may be pressed
     if busy:
         if st.button("Stop", icon=":material/stop:", key="take stop"):
             mine.stop()
@@ -134,7 +135,7 @@ def _standing(mine: studio.Studio, busy: bool) -> None:
     """What is under way, drawn anew while it is; then the takes are shown."""
     now = mine.moment
     if now.phase == "countdown":
-        st.progress(0.0, f"Take {now.take} begins in {now.left:.0f} s")
+        st.progress(0.0, f"Take {now.take} begins in {math.ceil(now.left)} s")
     elif now.phase == "recording":
         st.progress(now.share, f"Take {now.take}: {now.left:.1f} s left")
     if mine.trouble:
