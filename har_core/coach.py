@@ -229,13 +229,16 @@ def _never_named(curves: _Curves) -> Advice | None:
 
 
 def _plateau(curves: _Curves) -> Advice | None:
-    since = curves.epochs[-1].epoch - curves.best.epoch
+    # A backbone that begins to learn begins anew.
+    since = min(curves.epochs[-1].epoch - curves.best.epoch, len(curves.phase))
     if curves.over or since < max(15, curves.config.patience) or curves.best.validation_accuracy > 0.97:
         return None
     held = curves.phase[-1].frozen and not curves.config.freeze_backbone
     rest = (f"From epoch {curves.config.freeze_epochs + 1} on the backbone learns too, which may help." if held
             else "You may stop it: the best epoch is kept.")  # fmt: skip
-    return Advice("No progress", f"Nothing has got better for {since} epochs, since epoch {curves.best.epoch}. {rest}")
+    return Advice(
+        "No progress", f"Nothing has got better for {since} epochs; epoch {curves.best.epoch} is the best. {rest}"
+    )
 
 
 def _small_validation(curves: _Curves) -> Advice | None:

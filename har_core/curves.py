@@ -111,19 +111,20 @@ def film(epochs: Sequence[EpochEnded], classes: Sequence[str]) -> go.Figure:
     steps = [{"label": frame.name, "method": "animate", "args": [[frame.name], still]} for frame in figure.frames]
     figure.update_layout(
         margin_b=8, margin_t=8,
+        # Below the names of the actions, one row for the buttons and the epoch, then the slider: it fits a phone.
         updatemenus=[{
-            "type": "buttons", "direction": "left", "x": 0, "y": -0.28, "xanchor": "left", "yanchor": "top",
-            "pad": {"t": 34, "r": 8}, "showactive": False, "bgcolor": "rgba(128,128,128,0.15)", "borderwidth": 0,
+            "type": "buttons", "direction": "left", "x": 0, "y": -0.3, "xanchor": "left", "yanchor": "top",
+            "pad": {"t": 8}, "showactive": False, "bgcolor": "rgba(128,128,128,0.15)", "borderwidth": 0,
             "buttons": [
-                {"label": "▶", "method": "animate", "args": [[frame.name for frame in figure.frames], playing]},
-                {"label": "❚❚", "method": "animate", "args": [[None], still]},
+                {"label": "Play", "method": "animate", "args": [[frame.name for frame in figure.frames], playing]},
+                {"label": "Pause", "method": "animate", "args": [[None], still]},
             ],
         }],
         sliders=[{
-            "active": len(steps) - 1, "steps": steps, "x": 0.16, "len": 0.84, "y": -0.28, "yanchor": "top",
-            "currentvalue": {"prefix": "after epoch ", "font": {"size": 14}}, "pad": {"t": 4},
-            "minorticklen": 0, "tickcolor": FAINT, "bordercolor": FAINT, "bgcolor": "rgba(128,128,128,0.25)",
-            "activebgcolor": ACCENT, "font": {"size": 11},
+            "active": len(steps) - 1, "steps": steps, "x": 0, "len": 1, "y": -0.3, "yanchor": "top",
+            "currentvalue": {"prefix": "after epoch ", "font": {"size": 14}, "xanchor": "right", "offset": 14},
+            "pad": {"t": 14, "l": 6, "r": 6}, "minorticklen": 0, "tickcolor": FAINT, "bordercolor": FAINT,
+            "bgcolor": "rgba(128,128,128,0.25)", "activebgcolor": ACCENT, "font": {"size": 11},
         }],
     )  # fmt: skip
     ticks = {"tickvals": list(range(number)), "ticktext": names, "automargin": True, "showgrid": False,

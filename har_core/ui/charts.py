@@ -54,7 +54,7 @@ def film_of(run: Run, epochs: Sequence[EpochEnded], classes: Sequence[str], *, r
             later = told[-1].epoch - ends
             if later < 0 or st.button("Show the latest epochs too", disabled=not later, icon=":material/refresh:"):
                 ends = st.session_state[key] = told[-1].epoch
-        st.caption("The validation clips: the darker, the larger the share of an action's clips. ▶ plays it.")
+        st.caption("The validation clips: the darker, the larger the share of an action's clips.")
         shown = [epoch for epoch in told if epoch.epoch <= ends]
         chart(curves.film(shown, classes), "film", alt=f"Confusion of the validation clips after epoch {ends}")
 

@@ -30,7 +30,7 @@ def advice(run: Run, epochs: Sequence[EpochEnded], started: Started, *, over: bo
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{plain(each.title)}.** {plain(each.why)}", width="stretch")
                 if each.change:
-                    st.button(f"Start a new run with {each.offer}", key=f"advice {each.title}", width=260,
+                    st.button(f"Start a new run with {each.offer}", key=f"advice {each.title}",
                               icon=":material/play_arrow:", on_click=_ask, args=(run, each))  # fmt: skip
     if (asked := st.session_state.pop(_ASKED, None)) is not None and asked[0] == run.name:
         with reporting():

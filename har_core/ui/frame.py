@@ -19,7 +19,8 @@ _STYLE = """<style>
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
 .stVideo { border-radius: 0.6rem; max-height: 26rem; background: #000; }
 .stPlotlyChart :is(.xtick text, .ytick text, .legendtext, .xtitle, .ytitle, .bartext),
-.stPlotlyChart .annotation-text:not([style*="rgb(255, 255, 255)"]) { fill: currentColor !important; }
+.stPlotlyChart :is(.annotation-text, .heatmap-label text):not([style*="rgb(255, 255, 255)"]) {
+  fill: currentColor !important; }
 @media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
 </style>"""
 PAGES = {

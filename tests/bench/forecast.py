@@ -4,9 +4,12 @@ python tests/bench/forecast.py FOLDER... [--epochs 60] [--freeze-epochs 40]
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from har_core import dataset, runs, speed, workspace
 from har_core import forecast as forecasts

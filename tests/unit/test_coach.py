@@ -137,6 +137,8 @@ def test_no_progress_is_said_while_it_runs() -> None:
     assert advice.title == "No progress" and "epoch 41" in advice.why
     (advice,) = advise(story(points), begun(), TrainConfig(freeze_backbone=True))
     assert "You may stop it" in advice.why
+    last = EpochEnded(20, 0.1, 1.0, 0.5, 0.8, 1e-5, 1e-3, 1.0, False, False)
+    assert advise([*story(points), last], begun(), TrainConfig()) == [], "the backbone has just begun to learn"
 
 
 def test_a_change_is_a_config() -> None:
