@@ -74,10 +74,10 @@ def read(folder: Path) -> Glimpse | None:
             return None
         length = int.from_bytes(content[4:6], "big")
         said = json.loads(content[6 : 4 + length])
-        return Glimpse(
-            int(said["epoch"]), int(said["frames"]), tuple(Caption(**row) for row in said["captions"]), content
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        captions = tuple(Caption(**row) for row in said["captions"])
+        "".join(text for row in captions for text in asdict(row).values()).encode()  # raises where it is no text
+        return Glimpse(int(said["epoch"]), int(said["frames"]), captions, content)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

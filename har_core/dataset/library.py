@@ -22,7 +22,9 @@ from har_core.dataset.layouts import EXPECTED, is_video, listing, videos
 from har_core.errors import DatasetError
 
 _LONGEST = 80
-"""Characters of a name; Korean takes 3 bytes each, and file systems end at 255 bytes."""
+"""Characters of a name; Korean takes 3 bytes each."""
+_MOST_BYTES = 240
+"""File systems end at 255 bytes, which 64 emoji take; the rest is for the number of a copy and the ending."""
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]')
 """Not allowed by some file system, or invisible: marks that turn the direction of writing can fake a name."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -116,7 +118,7 @@ def check_name(name: str) -> str:
     """
     cleaned = " ".join(unicodedata.normalize("NFC", name).split())
     bad = _FORBIDDEN.search(cleaned) or _DEVICES.fullmatch(cleaned) or cleaned.startswith(".") or cleaned.endswith(".")
-    if not cleaned or bad or len(cleaned) > _LONGEST or cleaned == "__MACOSX":
+    if not cleaned or bad or len(cleaned) > _LONGEST or cleaned == "__MACOSX" or len(cleaned.encode()) > _MOST_BYTES:
         raise DatasetError(
             f'A name needs 1 to {_LONGEST} letters, digits, spaces or signs other than / \\ : * ? " < > |, and neither '
             f"begins nor ends with a dot, but got {name[: _LONGEST + 1]!r}."
@@ -132,7 +134,7 @@ def _file_name(sent: str) -> str:
     """
     name = PurePosixPath(unicodedata.normalize("NFC", sent).replace("\\", "/")).name
     stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
-    stem = " ".join(_FORBIDDEN.sub("_", stem).split()).lstrip(".")[:_LONGEST].strip() or "clip"
+    stem = _cut(" ".join(_FORBIDDEN.sub("_", stem).split()).lstrip(".")[:_LONGEST].strip())
     if _DEVICES.fullmatch(stem):
         stem = f"_{stem}"
     if not is_video(stem + suffix):
@@ -160,7 +162,14 @@ def _with_group(name: str, group: str) -> str:
     first, _, last = stem.rpartition("_")
     if not first or not last:
         first, last = stem.strip("_") or "clip", ""
-    return first[: max(1, _LONGEST - len(mark) - len(last))] + mark + last + path.suffix
+    return (
+        _cut(first[: max(1, _LONGEST - len(mark) - len(last))], len((mark + last).encode())) + mark + last + path.suffix
+    )
+
+
+def _cut(text: str, others: int = 0) -> str:
+    """As much of it as a file's name can carry beside so many other bytes."""
+    return text.encode()[: max(1, _MOST_BYTES - others)].decode(errors="ignore") or "clip"
 
 
 def _refuse(root: Path, folder: Path) -> None:

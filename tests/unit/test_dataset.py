@@ -530,3 +530,13 @@ def test_development_clips(tmp_path: Path, probed: list[str], monkeypatch: pytes
     assert (len(yoga.clips), len(yoga.actions), len(yoga.groups), yoga.skipped) == (73, 6, 12, ())
     parts = dataset.split(yoga.clips, validation_fraction=0.2)
     assert {clip.action for clip in parts.validation} == set(yoga.actions) and parts.notes == ()
+
+
+def test_names_are_measured_in_bytes_too(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    video.write(path, (np.full((32, 32, 3), i * 20, np.uint8) for i in range(8)), frames_per_second=8)
+    with pytest.raises(DatasetError, match="A name needs 1 to 80"):
+        dataset.check_name("😀" * 80)
+    with path.open("rb") as file:
+        stored = dataset.add_clip(workspace, "d", "wave", "😀" * 99 + "_" + "가" * 9 + ".mp4", file, group="가" * 40)
+    assert len(stored.name.encode()) < 255 and dataset.read(stored.parents[1]).clips[0].group == "가" * 30

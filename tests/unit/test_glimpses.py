@@ -71,6 +71,17 @@ def test_a_full_disk_costs_the_picture_only(tmp_path: Path, monkeypatch: pytest.
     Glimpses(tmp_path).show(3, list)
 
 
+@pytest.mark.parametrize("said", [
+    '{"epoch": Infinity, "frames": 1, "captions": []}', "[" * 9000,
+    '{"epoch": 1, "frames": 1, "captions": [{"clip": 1, "action": "a", "said": "b"}]}',
+    '{"epoch": 1, "frames": 1, "captions": [{"clip": "\\ud800", "action": "a", "said": "b"}]}',
+], ids=lambda said: said[:40])  # fmt: skip
+def test_a_foreign_comment_is_none(tmp_path: Path, said: str) -> None:
+    start = b"\xff\xd8\xff\xfe" + (len(said) + 2).to_bytes(2, "big")
+    (tmp_path / glimpses.FILE).write_bytes(start + said.encode())
+    assert glimpses.read(tmp_path) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xfe\x00\x04{}", b"\xff\xd8\xff\xfe\x00"])
 def test_another_picture_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / glimpses.FILE).write_bytes(content)
