@@ -248,7 +248,7 @@ def _take_json() -> None:
         recipe.replace_all(json.loads(st.session_state[_JSON]))
     except json.JSONDecodeError as error:
         st.session_state[_TROUBLE] = f"This is no JSON: line {error.lineno}, column {error.colno}: {error.msg}."
-    except (ConfigError, RecursionError) as error:
+    except (ConfigError, ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits
         st.session_state[_TROUBLE] = str(error)
     else:
         st.session_state[_TROUBLE] = ""

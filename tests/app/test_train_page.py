@@ -112,7 +112,9 @@ def test_knobs_names_and_json_are_the_same_settings(workspace: Path, asked: list
 @pytest.mark.parametrize(
     ("typed", "said"),
     [("{", "This is no JSON: line 1"), ('{"epochs": 0}', "epochs must lie between 1"), ('{"colour": 1}', "no setting"),
-     ('{"network": {"dropout": "much"}}', "dropout must be float"), ("[]", "must be a JSON object")],
+     ('{"network": {"dropout": "much"}}', "dropout must be float"), ("[]", "must be a JSON object"),
+     ('{"seed": 1' + "0" * 5000 + "}", "4300 digits"), ("[" * 20_000, "recursion")],
+    ids=lambda text: text[:30],
 )  # fmt: skip
 def test_what_is_typed_counts_as_a_whole_or_not_at_all(
     workspace: Path, asked: list[TrainConfig], open_page: Open, typed: str, said: str
