@@ -118,7 +118,8 @@ def _at_chance(curves: _Curves) -> Advice | None:
         return None
     said = (f"After {len(curves.epochs)} epochs the best accuracy is {curves.best.validation_accuracy:.0%}; naming the "
             f"commonest action always would score {curves.chance:.0%}.")  # fmt: skip
-    if max(e.train_accuracy for e in curves.epochs) > (1 + curves.chance) / 2:
+    lately = curves.epochs[-_ENOUGH:]  # one epoch of a few clips may be all right by luck
+    if sum(e.train_accuracy for e in lately) / len(lately) > (1 + curves.chance) / 2:
         return Advice(
             _CHANCE, f"{said} The training clips are told apart all the same, by something that the validation clips "
             "do not share: the room, the light, who is seen. Look at the clips with the doctor.",
@@ -247,7 +248,9 @@ def _small_validation(curves: _Curves) -> Advice | None:
         return None
     low, high = curves.interval
     offer: tuple[str, dict[str, Any]] = ("", {})
-    if not curves.config.validation_groups and curves.config.validation_fraction < 0.3:
+    # Groups are not taken apart: more may validate already than was asked for.
+    share = max(curves.config.validation_fraction, clips / (clips + curves.started.train_clips))
+    if not curves.config.validation_groups and share < 0.3:
         offer = ("30 % of the clips to validate", {"validation_fraction": 0.3})
     return Advice(
         f"{clips} validation clips: ±{max(high - low, 1e-9) / 2 * 100:.0f} points",

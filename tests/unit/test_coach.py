@@ -14,8 +14,8 @@ Point = tuple[float, float, float, float]
 """Training loss and accuracy, validation loss and accuracy."""
 
 
-def begun(validation: int = 90, classes: Sequence[str] = CLASSES) -> Started:
-    return Started(0.0, 1, 60, "cpu", "fp32", "bundled", tuple(classes), 300, validation, 3.0, 5.0)
+def begun(validation: int = 90, classes: Sequence[str] = CLASSES, train: int = 300) -> Started:
+    return Started(0.0, 1, 60, "cpu", "fp32", "bundled", tuple(classes), train, validation, 3.0, 5.0)
 
 
 def story(
@@ -129,6 +129,14 @@ def test_few_validation_clips() -> None:
     assert advice.title.startswith("12 validation clips: ±2") and advice.change == {"validation_fraction": 0.3}
     (advice,) = advise(GOOD[:3], begun(validation=12), TrainConfig(validation_groups=("g1",)))
     assert advice.change == {}
+    (advice,) = advise(GOOD[:3], begun(validation=9, train=9), TrainConfig())
+    assert advice.change == {}, "one of two people validates: that is half of the clips already"
+
+
+def test_one_lucky_epoch_is_no_proof_that_the_training_clips_are_told_apart() -> None:
+    points = [(1.1, 0.78 if i == 19 else 0.45, 1.1, 0.33) for i in range(1, 31)]
+    first, *_ = advise(story(points), begun(validation=9, train=9), TrainConfig())
+    assert "Not even the training clips are told apart" in first.why
 
 
 def test_no_progress_is_said_while_it_runs() -> None:
