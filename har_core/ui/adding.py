@@ -17,8 +17,10 @@ from har_core.ui.frame import go_to, plain, reporting
 from har_core.ui.loaders import progress
 
 EXAMPLE = "example"
-_EXAMPLE, _RECORD = ":material/animation: Example", ":material/photo_camera: Record"
-_LINK, _UPLOAD = ":material/folder_open: Link a folder", ":material/upload: Upload clips"
+WAYS = "ways to clips"
+"""Key of the tabs of ways to clips; two of them are asked for from elsewhere."""
+_EXAMPLE, RECORD = ":material/animation: Example", ":material/photo_camera: Record"
+_LINK, UPLOAD = ":material/folder_open: Link a folder", ":material/upload: Upload clips"
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz"})
 _FETCH = ":material/cloud_download: UCF101 top 5"
 _LAYOUTS = """
@@ -57,10 +59,10 @@ def make_example_button() -> None:
 def add_panel() -> None:
     """The ways to a data set."""
     there = dataset.datasets(workspace())
-    ways = {_EXAMPLE: _example, _RECORD: _record, _LINK: _link, _UPLOAD: _upload, _FETCH: _fetch}
+    ways = {_EXAMPLE: _example, RECORD: _record, _LINK: _link, UPLOAD: _upload, _FETCH: _fetch}
     # Not as `default`: another default makes other tabs, and the camera stops when the first clips are kept.
-    st.session_state.setdefault("ways to clips", _RECORD if there else _EXAMPLE)
-    tabs = st.tabs(list(ways), on_change="rerun", key="ways to clips")
+    st.session_state.setdefault(WAYS, RECORD if there else _EXAMPLE)
+    tabs = st.tabs(list(ways), on_change="rerun", key=WAYS)
     for tab, draw in zip(tabs, ways.values(), strict=True):
         if tab.open or draw is not _record:  # a camera takes half a second: only for those who look at it
             with tab, reporting():

@@ -204,13 +204,16 @@ def _numbers(story: Story, epochs: list[EpochEnded], *, running: bool) -> None:
             "Best epoch": f"{best.epoch}",
             "Latest loss": f"{epochs[-1].validation_loss:.3f}",
             "Epoch takes": f"{seconds:.1f} s",
-            "Clips/second": f"{clips / seconds:.0f}" if seconds else "–",
+            "Clips/second": _rate(clips / seconds) if seconds else "–",
             "Memory": f"{epochs[-1].memory_bytes / 2**30:.1f} GB" if epochs[-1].memory_bytes else "–",
         }
     if running and story.stepped is not None and story.stepped.clips_per_second:
-        rate = story.stepped.clips_per_second
-        shown["Clips/second"] = f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
+        shown["Clips/second"] = _rate(story.stepped.clips_per_second)
     tiles(shown, helps=_HELPS | ({"95 % interval": interval} if interval else {}), width=_TILE)
+
+
+def _rate(clips: float) -> str:
+    return f"{clips:.0f}" if clips >= 10 else f"{clips:.1f}"
 
 
 def _log(run: Run) -> None:

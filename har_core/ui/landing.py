@@ -3,13 +3,13 @@
 import streamlit as st
 
 from har_core import dataset, runs, workspace
-from har_core.ui.adding import make_example_button, purpose
+from har_core.ui.adding import RECORD, UPLOAD, WAYS, make_example_button, purpose
 from har_core.ui.choose import run_title, status_badge
 from har_core.ui.frame import PAGES, go_to, plain, title
 from har_core.ui.loaders import Model, models
 
 _STEPS = {
-    "dataset": "Bring clips, a folder for each action, and look at them.",
+    "dataset": "Record or bring clips of each action, and look at them.",
     "train": "Learn from the clips: how each picture looks, and how they follow each other.",
     "evaluate": "How good it is on people it has not seen, and what it mixes up.",
     "predict": "Upload a clip and see what the model makes of it.",
@@ -63,12 +63,15 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
                 go_to("train")
             _try_what_comes_with_it(ready)
         else:
-            st.markdown("**No data set yet?** Try the example data set (a minute or two), or bring your own clips.")
+            st.markdown("**No data set yet?** Try the example data set (a minute or two), or record or bring clips "
+                        "of your own.")  # fmt: skip
             st.caption(plain(purpose()))
             with st.container(horizontal=True):
                 make_example_button()
+                if st.button("Record your own", icon=":material/photo_camera:"):
+                    go_to("dataset", **{WAYS: RECORD})
                 if st.button("Bring your own clips", icon=":material/upload:"):
-                    go_to("dataset")
+                    go_to("dataset", **{WAYS: UPLOAD})
             _try_what_comes_with_it(ready)
 
 

@@ -6,6 +6,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from har_core import PROJECT, dataset, example
+from har_core.ui.adding import RECORD, UPLOAD, WAYS
 
 
 def test_an_empty_workspace_offers_the_example(workspace: Path, open_page: Open) -> None:
@@ -14,6 +15,13 @@ def test_an_empty_workspace_offers_the_example(workspace: Path, open_page: Open)
     assert "No data set yet" in words(app)
     assert "Make the example data set" in [b.label for b in app.button]
     assert "Generated figures" in words(app)  # what it is good for stands beside the button
+
+
+@pytest.mark.parametrize(("offer", "way"), [("Record your own", RECORD), ("Bring your own clips", UPLOAD)])
+def test_clips_of_ones_own_are_one_click_away(workspace: Path, open_page: Open, offer: str, way: str) -> None:
+    app = button(open_page(), offer)
+    assert not app.exception
+    assert app.title[0].value == "Dataset" and app.session_state[WAYS] == way
 
 
 def test_the_example_is_made_and_shown(
