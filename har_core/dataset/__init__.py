@@ -11,9 +11,10 @@ archives   unpacking what a stranger packed
 ucf        UCF101 top 5: its official clips and parts
 library    the data sets of a workspace: list, link, add a clip
 imports    whole data sets: fetched, or unpacked from an archive
+uploads    files, folders and archives that a browser sent
 """
 
-from har_core.dataset import ucf, versions
+from har_core.dataset import ucf, uploads, versions
 from har_core.dataset.imports import Brought, bring, fetch_top5
 from har_core.dataset.index import Dataset, read
 from har_core.dataset.layouts import EXTENSIONS
@@ -22,5 +23,5 @@ from har_core.dataset.splits import folds, split
 
 __all__ = [
     "EXTENSIONS", "Brought", "Dataset", "add_clip", "bring", "check_name", "datasets", "fetch_top5", "folds",
-    "link", "read", "split", "ucf", "versions",
+    "link", "read", "split", "ucf", "uploads", "versions",
 ]  # fmt: skip

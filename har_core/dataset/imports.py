@@ -115,7 +115,7 @@ def bring(workspace: Path, source: Path, name: str = "", *, progress: Report | N
         )
     name = check_name(name or (source.name if is_folder else re.sub(r"(\.tar)?\.\w{1,4}$", "", source.name)))
     if is_folder:
-        root = _root(source)
+        root = innermost(source)
         if not ucf.claimed(root):
             return Brought(link(workspace, name, source))
         ucf.check(root)
@@ -163,7 +163,7 @@ def _settle(
         inner.mkdir()  # the one around it is closed to others, and the data set shall not be
         told = None if progress is None else lambda done: progress("unpacking", done, files)
         unpack(archive, inner, most_files=most_files, most_bytes=most_bytes, progress=told)
-        root = _root(inner)
+        root = innermost(inner)
         check(root)
         root.replace(folder)
 
@@ -177,7 +177,7 @@ def _tidy(home: Path) -> None:
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _root(folder: Path) -> Path:
+def innermost(folder: Path) -> Path:
     """The folder, or the one in it that all else lies in: many archives begin with a folder of their own name."""
     while True:
         try:

@@ -11,8 +11,10 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from har_core import dataset, workspace
-from har_core.dataset import ucf
+from har_core.dataset import ucf, uploads
+from har_core.dataset.layouts import is_video
 from har_core.errors import HarError
+from har_core.ui import own
 from har_core.ui.frame import go_to, plain, reporting
 from har_core.ui.loaders import progress
 
@@ -20,8 +22,10 @@ EXAMPLE = "example"
 WAYS = "ways to clips"
 """Key of the tabs of ways to clips; two of them are asked for from elsewhere."""
 _EXAMPLE, RECORD = ":material/animation: Example", ":material/photo_camera: Record"
+_CUT = ":material/content_cut: Cut a film"
 _LINK, UPLOAD = ":material/folder_open: Link a folder", ":material/upload: Upload clips"
-_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz"})
+_FILES, _FOLDER = "Files", "A folder"
+_SHOWN = 10
 _FETCH = ":material/cloud_download: UCF101 top 5"
 _LAYOUTS = """
 A folder is read as it is; nothing is copied or changed. Any of these will do:
@@ -59,12 +63,14 @@ def make_example_button() -> None:
 def add_panel() -> None:
     """The ways to a data set."""
     there = dataset.datasets(workspace())
-    ways = {_EXAMPLE: _example, RECORD: _record, _LINK: _link, UPLOAD: _upload, _FETCH: _fetch}
+    # Who is adding clips goes on adding when the first ones make a data set, and the page another page.
+    st.session_state.setdefault("dataset_view", "Add clips")
+    ways = {_EXAMPLE: _example, RECORD: _record, _CUT: _cut, UPLOAD: _upload, _LINK: _link, _FETCH: _fetch}
     # Not as `default`: another default makes other tabs, and the camera stops when the first clips are kept.
     st.session_state.setdefault(WAYS, RECORD if there else _EXAMPLE)
     tabs = st.tabs(list(ways), on_change="rerun", key=WAYS)
     for tab, draw in zip(tabs, ways.values(), strict=True):
-        if tab.open or draw is not _record:  # a camera takes half a second: only for those who look at it
+        if tab.open or draw not in (_record, _cut):  # camera and film take their time: only for those who look
             with tab, reporting():
                 draw()
 
@@ -81,6 +87,12 @@ def _record() -> None:
     from har_core.ui.recorder import record_panel  # it brings WebRTC
 
     record_panel()
+
+
+def _cut() -> None:
+    from har_core.ui.cutting import cut_panel
+
+    cut_panel()
 
 
 def _fetch() -> None:
@@ -134,53 +146,67 @@ def _link() -> None:
 
 
 def _upload() -> None:
+    """Files, archives or a folder; what is not typed is told by the folders they lie in."""
     round_ = st.session_state.setdefault("upload round", 0)  # a new key empties the uploader
-    with st.form("upload", border=False):
-        left, middle, right = st.columns(3)
-        name = left.text_input("Data set name", value="my clips", key="upload_dataset", help="A new one, or your own.")
-        action = middle.text_input("Action", placeholder="waving", key="upload_action")
-        person = right.text_input(
-            "Who acts", placeholder="may be left empty", key="upload_person", max_chars=40,
-            help="All clips of one person go to the same side of the split, so that the score is honest.",
-        )  # fmt: skip
-        files = st.file_uploader(
-            "Clips, or an archive of a whole data set", type=sorted(dataset.EXTENSIONS | _ARCHIVES),
-            accept_multiple_files=True, key=f"upload files {round_}",
-        )  # fmt: skip
-        sent = st.form_submit_button("Add clips", type="primary", icon=":material/add:")
-    st.caption("Each clip should show one action, from start to end. A model needs at least two actions to tell apart. "
-               "A .zip or .tar.gz with a folder for each action becomes a data set of its own.")  # fmt: skip
-    for sentence in st.session_state.pop("upload failed", []):
+    way = st.segmented_control("Send", [_FILES, _FOLDER], default=_FILES, required=True, key="upload way",
+                               label_visibility="collapsed")  # fmt: skip
+    files, place = _chosen(way == _FOLDER, round_)
+    one, two, three = st.columns(3)
+    name = own.choose(one, f"upload_dataset {place}", place)
+    action = two.text_input(
+        "Action", placeholder="that of its folder" if way == _FOLDER else "waving", key="upload_action",
+        help="Of clips that lie in no folder. Each clip should show one action, from start to end.",
+    )  # fmt: skip
+    person = three.text_input("Who acts", placeholder="may be left empty", key="upload_person", max_chars=40,
+                              help="All clips of one person go to the same side of the split, so that the score is "
+                              "honest. File names or a clips.csv may say it too.")  # fmt: skip
+    pressed = st.button("Add clips", type="primary", icon=":material/add:")
+    failed = st.session_state.pop("upload failed", [])
+    for sentence in failed[:_SHOWN]:
         st.error(plain(sentence), icon=":material/error:")
-    if not sent:
+    if len(failed) > _SHOWN:
+        st.caption(f"And {len(failed) - _SHOWN} more.")
+    if not pressed:
         return
     if not files:
-        st.error("Choose one or more clips first.", icon=":material/error:")
-        return
-    archives = [file for file in files if Path(file.name).suffix.lower() in _ARCHIVES]
-    if len(archives) == len(files):
-        _unpack(archives, round_)
-        return
-    if archives:
-        st.error("Upload clips or archives, not both at once.", icon=":material/error:")
-        return
-    if not action.strip():
-        st.error("Say which action the clips show: type its name under Action.", icon=":material/error:")
-        return
-    dataset.check_name(action)
-    failed, kept = [], 0
+        raise HarError("Choose one or more clips first.")
+    if all(Path(file.name).suffix.lower() in uploads.ARCHIVES for file in files):
+        _unpack(files, round_)
+    elif not action.strip() and all("/" not in file.name and is_video(file.name) for file in files):
+        raise HarError("Say which action the clips show: type its name under Action.")
+    else:
+        _store(name, files, action, person, round_)
+
+
+def _chosen(folder: bool, round_: int) -> tuple[list[UploadedFile], str]:
+    """The files, and the name of the folder around folders of actions, "" where there is none."""
+    if not folder:
+        files = st.file_uploader(
+            "Clips, or an archive of a whole data set", type=sorted(dataset.EXTENSIONS | uploads.ARCHIVES | {".csv"}),
+            accept_multiple_files=True, key=f"upload files {round_}",
+            help="A .zip or .tar.gz with a folder for each action becomes a data set of its own. Beside clips, a "
+            "clips.csv may say what they show.",
+        )  # fmt: skip
+        return files, ""
+    files = st.file_uploader(
+        "A folder with a folder for each action", type=sorted(dataset.EXTENSIONS | {".csv", ".txt"}),
+        accept_multiple_files="directory", key=f"upload folder {round_}",
+        help="Or the folder of one action. Other files in it stay behind.",
+    )  # fmt: skip
+    parts = [file.name.split("/") for file in files]
+    deep = any(len(part) > 2 for part in parts) and len({part[0] for part in parts}) == 1
+    return files, parts[0][0] if deep else ""
+
+
+def _store(name: str, files: Sequence[UploadedFile], action: str, person: str, round_: int) -> None:
+    """Store what was sent, and go and look at it; the sentences for what failed wait for the next run."""
     with progress("Storing clips") as report:
-        for done, file in enumerate(files):
-            report(done, len(files))
-            try:
-                dataset.add_clip(workspace(), name, action, file.name, file, group=person)
-                kept += 1
-            except HarError as error:
-                failed.append(str(error))
-    st.session_state["upload failed"] = failed
-    st.session_state["upload round"] = round_ + 1
-    if kept:
-        st.toast(f"{kept} {'clip' if kept == 1 else 'clips'} added to {plain(action)}.", icon=":material/check:")
+        sent = [(file.name, file) for file in files]
+        stored = uploads.store(workspace(), name, sent, action=action, group=person, progress=report)
+    failed = [text if text.startswith(path) else f"{path}: {text}" for path, text in stored.failed]
+    st.session_state["upload failed"], st.session_state["upload round"] = failed, round_ + 1
+    if stored.kept:
+        st.toast(f"{stored.kept} {'clip' if stored.kept == 1 else 'clips'} added.", icon=":material/check:")
         go_to(data=dataset.check_name(name), dataset_view="Add clips" if failed else "Clips")
     st.rerun()
 

@@ -7,16 +7,15 @@ from pathlib import Path
 import streamlit as st
 
 from har_core import dataset, takes, workspace
-from har_core.dataset import groups, layouts
+from har_core.dataset import groups
 from har_core.errors import HarError
 from har_core.takes import Label, Plan, Take
-from har_core.ui import sources, studio, webrtc
+from har_core.ui import own, sources, studio, webrtc
 from har_core.ui.connection import check_panel, ice_servers
 from har_core.ui.frame import go_to, plain, reporting
 from har_core.ui.loaders import playable
 
 _CAMERA, _DATA, _ACTION, _PERSON = "takes camera", "take data", "take action", "take person"
-_NEW = "my actions"
 _A_ROW = 3
 _POLL_SECONDS = 0.4
 
@@ -46,31 +45,11 @@ def _nothing(sentence: str) -> None:
     """A camera has no film that could fail."""
 
 
-def _own_sets() -> dict[str, Path]:
-    """The data sets that take clips: those that lie in the workspace, in a folder for each action."""
-    found = {}
-    for name, root in dataset.datasets(workspace()).items():
-        if root.is_dir() and not root.is_symlink():
-            try:
-                named = layouts.listing(root)
-            except HarError:  # a list that cannot be used
-                continue
-            if named.layout == "folders" and not any(entry.split for entry in named.entries):
-                found[name] = root
-    return found
-
-
 def _what() -> Label:
     """Which data set, action and person; each can be picked or typed."""
-    own = _own_sets()
     one, two, three = st.columns(3)
-    names = list(own) or [_NEW]
-    chosen = str(st.session_state.get("data", ""))
-    name = one.selectbox(
-        "Data set", names, index=names.index(chosen) if chosen in names else 0, key=_DATA, accept_new_options=True,
-        help="Pick one of yours, or type a new name.",
-    )  # fmt: skip
-    actions, people = _known(own.get(str(name)))
+    name = own.choose(one, _DATA)
+    actions, people = _known(workspace() / "datasets" / name)
     action = two.selectbox(
         "Action", actions, index=None, key=_ACTION, accept_new_options=True, placeholder="Type one, such as wave",
     )  # fmt: skip
@@ -78,16 +57,14 @@ def _what() -> Label:
         "Who acts", people, index=None, key=_PERSON, accept_new_options=True, placeholder="Type a name",
         help="All clips of one person go to the same side of the split, so that the score is honest.",
     )  # fmt: skip
-    return Label(str(name or ""), str(action or ""), str(person or ""))
+    return Label(name, str(action or ""), str(person or ""))
 
 
-def _known(root: Path | None) -> tuple[list[str], list[str]]:
+def _known(root: Path) -> tuple[list[str], list[str]]:
     """The actions and people of the data set and of the takes that wait for it."""
-    entries = layouts.listing(root).entries if root else ()
-    groups = {groups.named(Path(entry.relative).name) for entry in entries}
     labels = [take.label for take in studio.waiting()]
-    actions = {entry.action for entry in entries} | {label.action for label in labels}
-    return sorted(actions), sorted((groups | {label.person for label in labels}) - {""})
+    actions = {*own.actions(root), *(label.action for label in labels)}
+    return sorted(actions), sorted({*own.people(root), *(label.person for label in labels)})
 
 
 def _plan() -> Plan:

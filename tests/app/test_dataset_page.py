@@ -209,7 +209,7 @@ def test_a_bad_upload_gets_its_sentence_and_the_others_are_kept(workspace: Path,
     app.file_uploader[0].upload("a.mp4", good).upload("b.mp4", b"nonsense")
     app = button(app, "Add clips")
     assert not app.exception
-    assert [p.name for p in (workspace / "datasets" / "my clips" / "waving").iterdir()] == ["a.mp4"]
+    assert [p.name for p in (workspace / "datasets" / "my actions" / "waving").iterdir()] == ["a.mp4"]
     assert any("b.mp4" in error.value for error in app.error)
 
 
@@ -307,4 +307,4 @@ def test_an_upload_says_who_acts(workspace: Path, clips: Path, open_page: Open) 
     app.file_uploader[0].upload("a.mp4", good)
     app = button(app, "Add clips")
     assert not app.exception
-    assert dataset.read(workspace / "datasets" / "my clips").groups == ("anna",)
+    assert dataset.read(workspace / "datasets" / "my actions").groups == ("anna",)

@@ -13,14 +13,15 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights", "video", "images",
     "drawing", "dataset", "takes", "cuts", "example", "runs", "turns", "notes", "trash", "plots", "curves", "coach",
-    "endings", "store", "forecast", "checks", "detection", "tracking", "people", "facts", "catalogue",
+    "endings", "store", "forecast", "checks", "searches", "detection", "tracking", "people", "facts", "catalogue",
     "augment", "network", "batches", "calibration", "checkpoint", "transfer", "preparation", "glimpses",
-    "training", "rehearsal", "speed", "engine", "buffers", "prediction", "meter", "live", "headless",
+    "training", "proposals", "search", "rehearsal", "speed", "engine", "buffers", "prediction", "meter", "live", "headless",
     "evaluation", "recalibration", "embeddings", "atlas", "doctor", "terminal", "scalars", "commands",
-    "dataset_commands", "run_commands", "speed_commands", "doctor_commands", "__main__", "ui",
+    "dataset_commands", "run_commands", "search_commands", "speed_commands", "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
     "layouts", "groups", "edits", "history", "index", "versions", "splits", "archives", "ucf", "library", "imports",
+    "uploads",
 ]  # fmt: skip
 DOORS = {
     "torch": "detection network batches checkpoint training rehearsal engine",
@@ -41,6 +42,7 @@ DOORS = {
     "plotly": "plots curves ui",
     "tqdm": "terminal",
     "tensorboardX": "scalars",
+    "optuna": "proposals",
     "streamlit": "ui",
     "streamlit_webrtc": "ui",
 }
