@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_core import commands, dataset_commands, doctor_commands, run_commands, speed_commands
+from har_core import commands, dataset_commands, doctor_commands, run_commands, search_commands, speed_commands
 from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import HarError
 
@@ -90,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         kind = typing.get_type_hints(ClipSpec)[name]
         train.add_argument(f"--{name.replace('_', '-')}", dest=f"clip.{name}", type=kind, help="default: proposed")
 
+    search_commands.add_options(
+        command("search", search_commands.search, "Search for better settings, by many short tries on held features.")
+    )
     command("speed", speed_commands.measure_speed, "Measure how fast this machine trains, for forecasts.")
 
     evaluate = command("evaluate", commands.evaluate, "Score a model on labelled clips.")

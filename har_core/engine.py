@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from har_core import checkpoint, weights
 from har_core.batches import move, pack_embeddings
 from har_core.config import NetworkConfig
-from har_core.network import EMBEDDING, ActionNetwork, load_initial
-from har_core.training import best_device
+from har_core.network import EMBEDDING, ActionNetwork, best_device, load_initial
 from har_core.values import Prediction, Rgb
 
 Runtime = Literal["auto", "openvino", "torch"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Reason = Literal["epochs", "early stopping", "stopped"]
+Reason = Literal["epochs", "early stopping", "stopped", "budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,15 @@ class Stepped:
 
 
 @dataclass(frozen=True, slots=True)
+class Trying:
+    """The try of this `number`, from 0, of a search has finished an `epoch` of at most `epochs`, from 1."""
+
+    number: int
+    epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
 class EpochEnded:
     """One epoch, trained and validated. Accuracies in [0, 1]; learning rates as used in it.
 
@@ -91,7 +100,10 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The run ended by itself or was asked to. A stopped one can be resumed."""
+    """The run ended by itself or was asked to. A stopped one can be resumed.
+
+    Of a search, which ends when its "budget" of time or tries is used up, `best_epoch` is the number of the best try.
+    """
 
     reason: Reason
     best_epoch: int
@@ -105,7 +117,7 @@ class Failed:
     message: str
 
 
-Event = Started | Waiting | Prepared | Stepped | EpochEnded | Noticed | Ended | Failed
+Event = Started | Waiting | Prepared | Stepped | Trying | EpochEnded | Noticed | Ended | Failed
 _MOST = 2**53
 """No number of a run comes near it, and not all that draws could do with more. NaN and infinity fail this too."""
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in Event.__args__}

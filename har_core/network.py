@@ -215,6 +215,13 @@ def _imagenet() -> dict[str, Tensor]:
     return state
 
 
+def best_device() -> torch.device:
+    """CUDA, Apple's MPS or the CPU, in this order."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
 def bf16_is_faster(network: ActionNetwork, device: torch.device, size: int, precision: Precision) -> bool:
     """Whether training steps are faster in bf16 here; measured, for about a second, unless `precision` says so.
 

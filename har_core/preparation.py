@@ -81,7 +81,7 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
     preparing = True  # training itself ends between two steps
     follow, follower = _follower(config, lambda: preparing and stopped())
     store = FrameStore(frames_folder() if config.cache else None, follow, follower=follower)
-    material = _material(config, source, split, store)
+    material = material_of(config, source, split, store)
     if config.cache:
         trim(frames_folder(), most_bytes=CACHE_BYTES)
         broken: set[Path] = set()
@@ -95,7 +95,7 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
                 train=tuple(c for c in split.train if c.path not in broken),
                 validation=tuple(c for c in split.validation if c.path not in broken),
             )
-            material = _material(config, source, split, store, material.learn.spec)
+            material = material_of(config, source, split, store, material.learn.spec)
     learn, check = material.learn, material.check
     if not learn.clips or not check.clips or len(set(learn.labels)) < 2:
         raise DatasetError(
@@ -133,9 +133,10 @@ def _follower(config: TrainConfig, stopped: Stopped) -> tuple[Callable[[Path], p
     return follow, detector.identity
 
 
-def _material(
+def material_of(
     config: TrainConfig, source: dataset.Dataset, split: Split, store: FrameStore, spec: ClipSpec | None = None
 ) -> Material:
+    """A split of a data set as training and validation look at it; the window is proposed where none is given."""
     seconds = {clip.path: facts.seconds for clip, facts in zip(source.clips, source.properties, strict=True)}
     view: View = "person" if config.view == "person" else "frame"
     if spec is None:

@@ -8,8 +8,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 from har_core import checkpoint
 from har_core.config import NetworkConfig
-from har_core.network import ActionNetwork, bf16_is_faster
-from har_core.training import best_device
+from har_core.network import ActionNetwork, best_device, bf16_is_faster
 
 _CLASSES = 5
 

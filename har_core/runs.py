@@ -149,7 +149,7 @@ class Run:
         self.config()
         if (status := self.status()) in ("running", "finished"):
             raise RunError(f"Only a run that was cut off can be resumed, but {self.name} is {status}.")
-        _launch(self)
+        launch(self, "train", "--run")
 
 
 def start(config: TrainConfig, root: Path, *, name: str = "") -> Run:
@@ -163,10 +163,10 @@ def start(config: TrainConfig, root: Path, *, name: str = "") -> Run:
     Raises:
         RunError: the data set is not there or the folder cannot be written.
     """
-    if not Path(config.dataset).is_dir():
+    if not config.dataset or not Path(config.dataset).is_dir():
         raise RunError(f"A run needs a folder of clips, but {config.dataset!r} is none.")
-    run = create(config, _free_folder(root, name or Path(config.dataset).name))
-    _launch(run)
+    run = create(config, free_folder(root, name or Path(config.dataset).name))
+    launch(run, "train", "--run")
     return run
 
 
@@ -180,8 +180,7 @@ def create(config: TrainConfig, folder: Path) -> Run:
     Raises:
         RunError: the folder holds something else or cannot be written.
     """
-    if config.version is None and Path(config.dataset).is_dir():
-        config = replace(config, version=versions.current(Path(config.dataset)).number)
+    config = pinned(config)
     run, fresh = Run(folder), folder / f".config-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -197,6 +196,13 @@ def create(config: TrainConfig, folder: Path) -> Run:
         with contextlib.suppress(OSError):
             fresh.unlink()
     return Run(folder)
+
+
+def pinned(config: TrainConfig) -> TrainConfig:
+    """The config with the version of the data set's edits that is the newest now, where it names none."""
+    if config.version is None and Path(config.dataset).is_dir():
+        return replace(config, version=versions.current(Path(config.dataset)).number)
+    return config
 
 
 def _clear(run: Run) -> None:
@@ -260,7 +266,12 @@ def locked(run: Run) -> Iterator[Callable[[], bool]]:
                 signal.signal(kind, handler)
 
 
-def _launch(run: Run) -> None:
+def launch(run: Run, *command: str) -> None:
+    """Start the process of a run: `python -m har_core COMMAND... FOLDER`.
+
+    Raises:
+        RunError: it has one already, or its folder cannot be written.
+    """
     with contextlib.ExitStack() as files:
         try:
             lock = files.enter_context((run.folder / "lock").open("a+"))
@@ -272,7 +283,7 @@ def _launch(run: Run) -> None:
         (run.folder / "stop").unlink(missing_ok=True)
         path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
         child = subprocess.Popen(
-            [sys.executable, "-m", "har_core", "train", "--run", str(run.folder)],
+            [sys.executable, "-m", "har_core", *command, str(run.folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
@@ -306,7 +317,7 @@ def _take(lock: IO[str], run: Run) -> None:
             time.sleep(0.02)
 
 
-def _free_folder(root: Path, name: str) -> Path:
+def free_folder(root: Path, name: str) -> Path:
     """A folder that nobody else has: it is made here, or two that start at once would get the same."""
     readable = re.sub(r"[^\w-]+", "-", name).strip("-")[:40] or "run"
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{readable}"

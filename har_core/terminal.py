@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped, Waiting
+from har_core.events import Ended, EpochEnded, Event, Noticed, Prepared, Started, Stepped, Trying, Waiting
 
 
 @contextlib.contextmanager
@@ -45,6 +45,8 @@ def event_printer() -> Callable[[Event], None]:
     def show(event: Event) -> None:
         if isinstance(event, Prepared):
             return bar(event.total, "decoding", event.done)
+        if isinstance(event, Trying):
+            return bar(event.epochs, f"try {event.number}", event.epoch)
         if isinstance(event, Stepped):
             return bar(event.steps, f"epoch {event.epoch}", event.step)
         close()

@@ -29,7 +29,7 @@ from har_core.config import TrainConfig
 from har_core.errors import DatasetError, TrainingError
 from har_core.events import Ended, EpochEnded, Event, Started, Stepped, decode
 from har_core.glimpses import CLIPS, FRAMES, Caption, Glimpses
-from har_core.network import EMBEDDING, GRID, ActionNetwork, bf16_is_faster, load_initial
+from har_core.network import EMBEDDING, GRID, ActionNetwork, best_device, bf16_is_faster, load_initial
 from har_core.preparation import Material, Stopped, prepare
 from har_core.sampling import grid
 from har_core.values import Rgb
@@ -39,6 +39,10 @@ RAMP_EPOCHS = 3
 LOOKED_BYTES = 4 * 2**30
 """Of memory for what a held backbone has seen; beyond it clips have fewer variations, then it goes to disk."""
 VARIATIONS = 4  # of a training clip that a frozen backbone looks at once each; the epochs take turns
+
+
+Seen = tuple[np.ndarray, Tensor]
+"""Instants, or which frames make up each window, and what the backbone sees in each frame: float16 `(N, F)`."""
 
 
 @dataclass(slots=True)
@@ -100,7 +104,7 @@ class Trainer:
         self.loss = nn.CrossEntropyLoss(weight=self._class_weights(), label_smoothing=config.label_smoothing)
         hold = self.network.pretrained and config.freeze_epochs > 0 and not config.freeze_backbone
         self.progress = Progress(held_until=-1 if hold else 0)
-        self._looked: dict[tuple[str, int, int], tuple[np.ndarray, Tensor]] = {}
+        self._looked: dict[tuple[str, int, int], Seen] = {}
         frames = sum(len(grid(seconds, learn.spec)) for seconds in learn.seconds)
         needed = frames * (EMBEDDING * GRID**2 if config.network.embedding == "grid" else EMBEDDING) * 2
         self._variations = max(1, min(VARIATIONS, LOOKED_BYTES // max(1, needed)))
@@ -112,10 +116,8 @@ class Trainer:
         self._said: list[int] = []
         """What the network said of each clip of the last batch before it learned from it."""
         # Its own augmenter: the prefetching thread draws from the other one at the same time.
-        self._glimpses, self._shown = (
-            Glimpses(folder),
-            replace(learn, augment=Augmenter(config.augment, learn.spec.size)),
-        )
+        self._glimpses = Glimpses(folder)
+        self._shown = replace(learn, augment=Augmenter(config.augment, learn.spec.size))
         if (kept := checkpoint.load_state(folder / "last", self.network, self.optimiser)) is not None:
             if kept["fingerprint"] != source.fingerprint:
                 # They would be split anew, so that what validated may train; and labels may mean other actions.
@@ -181,7 +183,7 @@ class Trainer:
             state.epoch, state.stale = epoch, 0 if best else state.stale + 1
             if best:
                 state.best_epoch, state.best_accuracy, state.best_loss = epoch, accuracy, validation_loss
-                checkpoint.save(self.folder / "best", self.network, self._card())
+                self._keep_best()
             if state.held_until < 0 and epoch >= self.config.freeze_epochs:
                 # What the held backbone can give is reached: patience begins anew with the backbone.
                 state.held_until, state.stale = epoch, 0
@@ -371,19 +373,15 @@ class Trainer:
             },
         )
 
+    def _keep_best(self) -> None:
+        checkpoint.save(self.folder / "best", self.network, self._card())
+
     def _keep(self, ended: EpochEnded) -> None:
         state = self.progress
         values = {name: getattr(state, name) for name in Progress.__slots__}
         rest = {"progress": values, "bf16": self.bf16, "scheduler": self.scheduler.state_dict()}
         rest |= {"fingerprint": self.source.fingerprint, "ended": asdict(ended)}
         checkpoint.save_state(self.folder / "last", self.network, self.optimiser, rest)
-
-
-def best_device() -> torch.device:
-    """CUDA, Apple's MPS or the CPU, in this order."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def unsaid(folder: Path, said: int) -> EpochEnded | None:

@@ -187,7 +187,7 @@ def test_of_several_that_create_the_same_run_one_succeeds(tmp_path: Path, attemp
 
 def test_several_that_start_in_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[Run] = []
-    monkeypatch.setattr(runs, "_launch", launched.append)
+    monkeypatch.setattr(runs, "launch", lambda run, *command: launched.append(run))
     clips = tmp_path / "clips"
     clips.mkdir()
     at_once(lambda seed: launched.append(runs.start(TrainConfig(dataset=str(clips), seed=seed), tmp_path / "runs")))
@@ -207,7 +207,7 @@ def test_create_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 def test_start_names_runs_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[Run] = []
-    monkeypatch.setattr(runs, "_launch", launched.append)
+    monkeypatch.setattr(runs, "launch", lambda run, *command: launched.append(run))
     (tmp_path / "clips").mkdir()
     config = TrainConfig(dataset=str(tmp_path / "clips"))
     made = [runs.start(config, tmp_path / "runs", name="../my clips/걷기") for _ in range(3)]

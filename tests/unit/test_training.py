@@ -89,6 +89,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainConfig, Path, list[Event]]:
     """Four epochs without a break, the backbone held for two."""
     folder = tmp_path_factory.mktemp("whole")
+    (folder / "run").mkdir()  # as a run's is; without it the first picture is lost, and the next one comes late
     config = TrainConfig(
         dataset=str(tiny), clip=SPEC, network=NetworkConfig(weights="bundled", lstm_size=16), epochs=4, batch_size=4,
         freeze_epochs=2, validation_groups=("g04",), windows=2, precision="fp32",
