@@ -12,12 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights", "video", "images",
-    "drawing", "dataset", "takes", "cuts", "example", "runs", "turns", "notes", "trash", "plots", "curves", "coach",
-    "endings", "store", "forecast", "checks", "searches", "detection", "tracking", "people", "facts", "catalogue",
-    "augment", "network", "batches", "calibration", "checkpoint", "transfer", "preparation", "glimpses",
-    "training", "proposals", "search", "rehearsal", "speed", "engine", "buffers", "prediction", "meter", "live", "headless",
-    "evaluation", "recalibration", "embeddings", "atlas", "doctor", "terminal", "scalars", "commands",
-    "dataset_commands", "run_commands", "search_commands", "speed_commands", "doctor_commands", "__main__", "ui",
+    "drawing", "dataset", "takes", "cuts", "example", "runs", "turns", "notes", "trash", "plots", "curves",
+    "coach", "endings", "store", "forecast", "checks", "searches", "detection", "tracking", "people", "facts",
+    "catalogue", "augment", "network", "batches", "calibration", "checkpoint", "transfer", "preparation",
+    "glimpses", "training", "proposals", "search", "rehearsal", "speed", "engine", "buffers", "prediction",
+    "meter", "live", "headless", "evaluation", "recalibration", "embeddings", "atlas", "doctor", "terminal",
+    "scalars", "commands", "dataset_commands", "run_commands", "search_commands", "speed_commands",
+    "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
     "layouts", "groups", "edits", "history", "index", "versions", "splits", "archives", "ucf", "library", "imports",
