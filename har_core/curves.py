@@ -1,13 +1,13 @@
 """Figures of how a run goes: losses, accuracies, learning rates over the epochs, and the confusion of each epoch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from har_core.events import EpochEnded
-from har_core.plots import ACCENT, FAINT, PARTS, SERIES, TRUE, blank, label
+from har_core.plots import ACCENT, FAINT, MUTED, PARTS, SERIES, TRUE, blank, label
 
 MOST_FILMED = 30
 """Actions beyond which the cells of a film would be too small to see."""
@@ -81,6 +81,59 @@ def compared(runs: Mapping[str, Sequence[EpochEnded]], field: str) -> go.Figure:
     figure.update_xaxes(title="epoch", tickformat="d", showgrid=False)
     figure.update_yaxes(title=field.replace("_", " "), rangemode="tozero")
     return figure
+
+
+def tried(
+    values: Sequence[float | int | str | bool], accuracies: Sequence[float], *, log: bool, given_up: Collection[int],
+    own: int, best: int, band: tuple[float, float],
+) -> go.Figure:  # fmt: skip
+    """What a search found for one setting: each try a dot, its own settings a diamond, the best a star.
+
+    Args:
+        values: of the setting in each try; texts and truth values stand side by side.
+        accuracies: of each try, in [0, 1].
+        log: draw numbers by their logarithms.
+        given_up: places of tries that were given up.
+        own, best: places of the first settings and of the best ones.
+        band: the 95 % interval of the own settings, in [0, 1]: within it all may be equally good.
+    """
+    figure = blank(height=230)
+    apart = not all(isinstance(value, float) for value in values)
+    shown = [in_words(value) if apart else value for value in values]
+    whole = [i for i in range(len(values)) if i not in given_up and i not in (own, best)]
+    marks = (
+        ("given up early", sorted(set(given_up) - {own, best}), {"symbol": "x-thin-open", "size": 7, "color": MUTED}),
+        ("a try", whole, {"size": 8, "color": TRUE, "opacity": 0.7}),
+        ("your own settings", [own], {"symbol": "diamond", "size": 12, "color": "#8b5cf6"}),
+        ("the best", [best], {"symbol": "star", "size": 15, "color": ACCENT}),
+    )
+    figure.add_hrect(y0=band[0], y1=band[1], fillcolor=FAINT, line_width=0, layer="below")
+    for name, places, marker in marks:
+        figure.add_scatter(
+            x=[shown[i] for i in places], y=[accuracies[i] for i in places], mode="markers", name=name, marker=marker,
+            customdata=[in_words(values[i]) for i in places],
+            hovertemplate="%{customdata}: %{y:.1%}<extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.update_layout(showlegend=False, margin_t=8)
+    if apart:
+        order = [in_words(value) for value in sorted(set(values), key=lambda value: (isinstance(value, str), value))]
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=order, showgrid=False)
+        figure.update_xaxes(range=[-0.5, len(order) - 0.5])
+    elif log:
+        figure.update_xaxes(type="log", exponentformat="power", showgrid=False)
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def in_words(value: float | int | str | bool) -> str:
+    """A value of a setting in words.
+
+    >>> in_words(True), in_words(0.00123), in_words("mean")
+    ('yes', '0.0012', 'mean')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def confusion_of(epoch: EpochEnded, classes: int) -> NDArray[np.int64]:

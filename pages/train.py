@@ -3,7 +3,7 @@
 import streamlit as st
 
 from har_core import runs, workspace
-from har_core.ui import recipe, runs_table
+from har_core.ui import recipe, runs_table, search
 from har_core.ui.choose import choose_dataset, choose_run
 from har_core.ui.following import follow
 from har_core.ui.frame import title
@@ -15,11 +15,13 @@ found = runs.all_runs(workspace() / "runs")
 recipe.take_clone()
 
 st.session_state.setdefault("train_view", "Runs" if found else "New run")
-view = st.segmented_control("View", ["Runs", "New run"], required=True, key="train_view", label_visibility="collapsed")
+views = ["Runs", "New run", "Search"]
+view = st.segmented_control("View", views, required=True, key="train_view", label_visibility="collapsed")
 
 if view == "Runs":
     if found:
         follow(choose_run(found))
     runs_table.show(found)
 elif (folder := choose_dataset()) is not None:
-    new_run(read_dataset(folder))
+    source = read_dataset(folder)
+    (new_run if view == "New run" else search.show)(source)
