@@ -55,7 +55,7 @@ def _restore(root: Path, name: str) -> None:
 def _list(root: Path, *, as_json: bool) -> None:
     rows = []
     for run in runs.all_runs(root):
-        events, said = run.events(), notes.read(run.folder)
+        events, said = run.milestones(), notes.read(run.folder)
         epochs = run.epochs(events)
         best = max((e.validation_accuracy for e in epochs), default=None)
         rows.append({"run": run.name, "title": said.title, "star": said.star, "note": said.note,

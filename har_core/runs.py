@@ -26,7 +26,7 @@ from har_core import PROJECT
 from har_core.config import TrainConfig
 from har_core.dataset import versions
 from har_core.errors import ConfigError, RunError
-from har_core.events import Ended, EpochEnded, Event, Failed, Started, Tail
+from har_core.events import Ended, EpochEnded, Event, Failed, Started, Stepped, Tail, decode, encode
 
 Status = Literal["new", "running", "finished", "stopped", "failed", "crashed"]
 LOCK_VARIABLE = "HAR_RUN_LOCK"
@@ -71,6 +71,15 @@ class Run:
     def events(self) -> list[Event]:
         """All events so far, oldest first."""
         return Tail(self.events_path).read()
+
+    def milestones(self) -> list[Event]:
+        """All events but the single steps, oldest first: those are nearly all lines of a long run."""
+        step = encode(Stepped(1, 1, 1, 0.0)).partition(",")[0]
+        try:
+            lines = self.events_path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+        except OSError:
+            return []
+        return [event for line in lines if not line.startswith(step) and (event := decode(line)) is not None]
 
     def alive(self) -> bool:
         """Whether a trainer holds the run's lock."""

@@ -19,6 +19,7 @@ views = ["Runs", "New run", "Search"]
 view = st.segmented_control("View", views, required=True, key="train_view", label_visibility="collapsed")
 
 if view == "Runs":
+    runs_table.undo()
     if found:
         follow(choose_run(found))
     runs_table.show(found)

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from har_core import endings, forecast, machine, speed, trash, turns
+from har_core import endings, forecast, machine, speed, turns
 from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail, Waiting
 from har_core.runs import Run
 from har_core.ui import charts, coaching, learning
 from har_core.ui.choose import notes, run_title, status_badge
 from har_core.ui.frame import go_to, plain, reporting, tiles
 from har_core.ui.recipe import offer
-from har_core.ui.runs_table import about
+from har_core.ui.runs_table import about, delete
 from har_core.values import wilson
 
 _REASONS = {
@@ -89,11 +89,11 @@ def _actions(run: Run, status: str, usable: bool) -> None:
                 go_to("evaluate", model=run.name)
             if st.button("Predict with it", icon=":material/movie:"):
                 go_to("predict", model=run.name)
+            if st.button("Go live with it", icon=":material/videocam:"):
+                go_to("live", model=run.name)
         about(run)
         if status != "running" and st.button("Delete", icon=":material/delete:", type="tertiary"):
-            trash.delete(run)
-            st.session_state.pop("run", None)
-            go_to()
+            delete(run)
 
 
 def _panel(run: Run, drawn_as: str, usable: bool) -> None:

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import streamlit as st
 
 from har_core import curves, notes, trash, workspace
 from har_core.errors import HarError, RunError
-from har_core.events import EpochEnded, Started
+from har_core.events import EpochEnded, Event, Started
 from har_core.notes import Notes
 from har_core.runs import Run
+from har_core.trash import Deleted
 from har_core.ui.choose import STATUS, run_title
 from har_core.ui.frame import chart, go_to, plain, reporting
 from har_core.ui.recipe import offer
+from har_core.ui.shelf import shelf
 from har_core.values import wilson
 
 _MOST_COMPARED = 6
 _MOST_MEGABYTES = 500
+_UNDO = "deleted just now"
 
 
 def title_of(run: Run) -> str:
@@ -66,18 +70,48 @@ def _packed(run: Run) -> bytes:
         return transfer.pack(run, Path(scratch, "run.zip")).read_bytes()
 
 
+def delete(run: Run) -> None:
+    """Put a run into the trash and show what there is now, with the way back."""
+    st.session_state[_UNDO] = trash.delete(run)
+    st.session_state.pop("run", None)
+    go_to()
+
+
+def undo() -> None:
+    """Where a run was deleted just now, say so and offer to take it back. To be drawn before the runs are."""
+    gone = st.session_state.get(_UNDO)
+    if gone is None:
+        return
+    if not gone.folder.exists():  # taken back or gone for good, here or elsewhere
+        st.session_state.pop(_UNDO)
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"), reporting():
+        st.markdown(f":material/delete: {plain(_title_in(gone))} is in the trash.", width="stretch")
+        if st.button("Undo", icon=":material/undo:", type="primary", key="undo delete"):
+            st.session_state.pop(_UNDO)
+            go_to(run=trash.restore(gone).name)
+        if st.button("", icon=":material/close:", type="tertiary", key="forget delete", help="Hide this"):
+            st.session_state.pop(_UNDO)
+            st.rerun()
+
+
+def _title_in(gone: Deleted) -> str:
+    return notes.read(gone.folder).title or run_title(gone.name)
+
+
 def show(found: Sequence[Run]) -> None:
     """The table of all runs; what is chosen in it is compared below."""
     if not found:
         st.caption("There is no run yet.")
         return _bring_and_undo()
-    stories = {run.name: run.events() for run in found}
+    stories = {run.name: _story(run) for run in found}
     found = sorted(found, key=lambda run: not notes.read(run.folder).star)  # the newest first within each
     rows = [_row(run, stories[run.name]) for run in found]
     st.subheader(f"All runs ({len(found)})", anchor=False)
     columns = {
         "best accuracy": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
         "star": st.column_config.TextColumn("", width=30),
+        "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
     }
     event = st.dataframe(
         pd.DataFrame(rows), hide_index=True, width="stretch", column_config=columns, key="all runs",
@@ -87,11 +121,23 @@ def show(found: Sequence[Run]) -> None:
     if len(chosen) == 1 and st.button(f"Open {plain(title_of(chosen[0]))}", icon=":material/open_in_full:"):
         go_to(run=chosen[0].name)
     if len(chosen) < 2:
-        st.caption("Select two to six runs to compare them.")
+        st.caption(f"Select two to {_MOST_COMPARED} runs to compare them.")
     else:
         with reporting():
+            if len(chosen) > _MOST_COMPARED:
+                st.caption(f"The first {_MOST_COMPARED} of those that are selected:")
             _compare(chosen[:_MOST_COMPARED], stories)
     return _bring_and_undo()
+
+
+def _story(run: Run) -> list[Event]:
+    """What a run says of itself; read once as long as nothing is added."""
+    try:
+        stat = run.events_path.stat()
+    except OSError:
+        return []
+    key = (run.folder, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return shelf("milestones", 200).get(key, run.milestones)
 
 
 def _row(run: Run, events: list[Any]) -> dict[str, Any]:
@@ -109,7 +155,19 @@ def _row(run: Run, events: list[Any]) -> dict[str, Any]:
         row |= {"data set": Path(config.dataset).name, "labels": labels, "looks at": config.view}
     except RunError:  # a damaged config costs these cells
         row |= {"data set": "?", "labels": "", "looks at": "?"}
-    return row | {"weights": started.weights.partition(":")[0] if started else "", "note": said.note}
+    begun = [e.at for e in events if isinstance(e, Started)]
+    return row | {
+        "weights": started.weights.partition(":")[0] if started else "",
+        "started": _when(begun[0]) if begun else None,
+        "note": said.note,
+    }
+
+
+def _when(at: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(at)
+    except (ValueError, OverflowError, OSError):  # a stranger's run may say anything
+        return None
 
 
 def _interval(best: float | None, started: Started | None) -> str:
@@ -192,7 +250,7 @@ def _bring_and_undo() -> None:
             st.caption(f"They are gone for good {trash.DAYS} days after they were deleted.")
             for one in gone[:20]:
                 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                    st.markdown(plain(notes.read(one.folder).title or run_title(one.name)))
+                    st.markdown(plain(_title_in(one)))
                     if st.button("Take back", icon=":material/undo:", key=f"take back {one.folder.name}"):
                         go_to(run=trash.restore(one).name)
             if st.button("Empty the trash", icon=":material/delete_forever:"):

@@ -263,8 +263,10 @@ def test_a_deleted_run_can_be_taken_back(workspace: Path, clips: Path, open_page
     run = fake_run(workspace, clips, [started(), Ended("epochs", 0, 0.0)])
     fake_run(workspace, clips, [started(), Ended("epochs", 0, 0.0)], name="another")
     app = button(open_page("train", run=run.name), "Delete")
-    assert not app.exception and not run.folder.exists()
-    app = button(app, "Take back")
+    assert not app.exception and not run.folder.exists() and "is in the trash" in words(app)
+    app = button(app, "Undo")
+    assert not app.exception and run.folder.exists() and "is in the trash" not in words(app)
+    app = button(button(app, "Delete"), "Take back")
     assert not app.exception and run.folder.exists() and app.selectbox(key="run").value == run.name
 
 

@@ -19,7 +19,7 @@ from har_core import runs, trash
 from har_core.__main__ import main
 from har_core.config import AugmentConfig, ClipSpec, NetworkConfig, TrainConfig
 from har_core.errors import RunError
-from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Tail, encode
+from har_core.events import Ended, EpochEnded, Event, Failed, Noticed, Prepared, Started, Stepped, Tail, encode
 from har_core.runs import Run, locked
 
 BEGUN = Started(0.0, 1, 4, "cpu", "fp32", "none", ("a", "b"), 8, 4, 3.0, 5.0)
@@ -405,3 +405,11 @@ def test_killed_at_random_moments(tiny: Path, tmp_path: Path) -> None:
     wait_for(lambda: not run.alive(), run)
     assert run.status() == "finished"
     assert [event.epoch for event in run.events() if isinstance(event, EpochEnded)] == list(range(1, 10))
+
+
+def test_milestones_are_all_events_but_the_steps(tmp_path: Path) -> None:
+    run = runs.create(TrainConfig(), tmp_path / "run")
+    assert run.milestones() == []
+    told = [Stepped(1, 1, 2, 0.5, 3.0), Noticed("a, b"), Ended("stopped", 0, 0.0)]
+    run.events_path.write_text("".join(map(encode, told)) + '{"event": "Noti', encoding="utf-8")
+    assert run.milestones() == told[1:] and run.events() == told
