@@ -49,7 +49,7 @@ def run(viewer: Viewer) -> None:
 
 def settings(viewer: Viewer) -> None:
     viewer.open("train")
-    viewer.page.get_by_text("New run").click()
+    viewer.page.get_by_role("radio", name="New run", exact=True).click()
     viewer.page.get_by_role("radio", name="Everything", exact=True).click()
     expect(viewer.page.get_by_label("Weight decay", exact=True)).to_be_visible()
 
