@@ -25,7 +25,7 @@ from har_core.network import EMBEDDING, GRID
 from har_core.preparation import Material, Stopped, material_of, prepare
 from har_core.proposals import Proposals, Proposed
 from har_core.sampling import grid
-from har_core.searches import SearchConfig, Try, best_of, settings_of
+from har_core.searches import KNOBS, STRENGTH, SearchConfig, Try, best_of, settings_of
 from har_core.training import LOOKED_BYTES, Seen, Trainer
 from har_core.values import Clip, Split
 
@@ -149,7 +149,10 @@ class _Bench:
         clips = sorted(parts.train + parts.validation, key=lambda clip: (clip.action, str(clip.path)))
         frames = sum(len(grid(seconds, learn.spec)) for seconds in learn.seconds) / max(1, len(learn.clips))
         each = 2 * frames * (EMBEDDING * GRID**2 if held.network.embedding == "grid" else EMBEDDING)
-        most = int(LOOKED_BYTES / (each * (VARIATIONS * (2 if held.view == "both" else 1) + 1)))
+        # As it is, varied by each strength that is tried, and as it is judged.
+        strengths = 1 + len(KNOBS[STRENGTH].choices) if STRENGTH in self._config.knobs else 1
+        looks = (1 + strengths * (VARIATIONS - 1)) * (2 if held.view == "both" else 1) + 1
+        most = int(LOOKED_BYTES / (each * looks))
         if len(clips) > most:
             text = f"Tries use {most} of the {len(clips)} clips: what is seen of more does not fit into memory."
             self.notes.append(Noticed(text))

@@ -35,6 +35,7 @@ class Knob:
     choices: tuple[Value, ...] = ()
 
 
+STRENGTH = "augment.strength"
 KNOBS = {
     "head_learning_rate": Knob("Learning rate of the head", 2e-4, 1e-2, log=True),
     "network.dropout": Knob("Dropout", 0.0, 0.8),
@@ -43,7 +44,7 @@ KNOBS = {
     "network.pooling": Knob("Over time", choices=("mean", "last", "attention")),
     "network.bidirectional": Knob("Forwards and backwards", choices=(False, True)),
     "network.motion": Knob("What the LSTM reads", choices=("beside", "only", "off")),
-    "augment.strength": Knob("Augmentation", choices=(0.0, 1.0, 2.0)),
+    STRENGTH: Knob("Augmentation", choices=(0.0, 1.0, 2.0)),
     "weight_decay": Knob("Weight decay", 1e-4, 1e-1, log=True),
 }
 """What can be tried while the backbone is held: all that comes after it, and how clips are varied before it."""

@@ -1,6 +1,7 @@
 """A run as one file, to keep or to give away, and back: weights are safetensors, all else is JSON, never a pickle."""
 
 import secrets
+import shutil
 import tempfile
 import time
 import zipfile
@@ -14,6 +15,7 @@ from har_core.runs import Run
 
 _WEIGHTS, _CARD = "best/weights.safetensors", "best/card.json"
 _FILES = ("config.json", "events.jsonl", "notes.json", _CARD, _WEIGHTS)
+_SCRATCH, _LONG_AGO = ".import-", 3600.0
 _MOST_FILES, _MOST_BYTES = 20, 2 * 10**9
 _MOST_TEXT = 50 * 10**6
 """Bytes of a file that is not weights: ten thousand epochs with a confusion matrix each are fewer."""
@@ -52,7 +54,8 @@ def bring(archive: Path, root: Path) -> Run:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=root) as scratch:
+        _sweep(root)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=root) as scratch:
             there, folder = Path(scratch, "there"), Path(scratch, "run")
             there.mkdir()
             try:
@@ -64,6 +67,14 @@ def bring(archive: Path, root: Path) -> Run:
             return Run(folder.rename(_free(root, folder)))
     except OSError as error:
         raise RunError(f"{archive.name} cannot be imported: {error.strerror}. Make room in the workspace.") from None
+
+
+def _sweep(root: Path) -> None:
+    """Remove what imports that were killed long ago have left."""
+    for left in root.glob(f"{_SCRATCH}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LONG_AGO:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _pick(there: Path, folder: Path) -> None:

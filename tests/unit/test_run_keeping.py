@@ -100,6 +100,15 @@ def test_a_run_travels_as_a_file(trained: Run, tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "elsewhere").iterdir() if p.name.startswith(".")] == []
 
 
+def test_what_a_killed_import_left_is_swept_away(trained: Run, tmp_path: Path) -> None:
+    file, root = transfer.pack(trained, tmp_path / "run.zip"), tmp_path / "elsewhere"
+    for name in (".import-old", ".import-new"):
+        (root / name / "there").mkdir(parents=True)
+    os.utime(root / ".import-old", (0, 0))
+    here = transfer.bring(file, root)
+    assert sorted(path.name for path in root.iterdir()) == [".import-new", here.name] and runs.all_runs(root) == [here]
+
+
 def hostile(trained: Run, path: Path, change: dict[str, bytes | None]) -> Path:
     files = {p.relative_to(trained.folder).as_posix(): p.read_bytes() for p in trained.folder.rglob("*") if p.is_file()}
     with zipfile.ZipFile(path, "w") as archive:

@@ -131,6 +131,18 @@ def test_strength_of_augmentation_is_looked_at_anew(config: SearchConfig, tmp_pa
     assert sum(isinstance(e, Prepared) for e in found) >= 36
 
 
+def test_no_more_clips_are_tried_on_than_fit_into_memory(
+    config: SearchConfig, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from har_core import search as searching
+
+    clip = 2 * 512 * 16  # 8 frames a second for a second, twice as dense
+    monkeypatch.setattr(searching, "LOOKED_BYTES", 3 * clip * 6 + 1)  # three looks at each of six clips
+    found = run_through(replace(config, tries=1), tmp_path, [])
+    assert any("6 of the 12 clips" in getattr(event, "message", "") for event in found)
+    assert [len(each.right) for each in found if isinstance(each, Try)] == [6]
+
+
 def test_both_views_learn_and_the_picture_judges(
     config: SearchConfig, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch, bright: Any
 ) -> None:
