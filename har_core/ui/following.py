@@ -113,12 +113,18 @@ def _panel(run: Run, drawn_as: str, usable: bool) -> None:
         with st.container():
             if isinstance(started, Started):
                 coaching.advice(run, epochs, started, over=not running)
-        learning.frames_in_training(run, running=running)
-        if epochs:
-            charts.curves_of(run, epochs, running=running)
-            if isinstance(started, Started):
+        # Each in a place of its own: what comes or goes in one must not fold up what was unfolded below it.
+        with st.container():
+            learning.frames_in_training(run, running=running)
+        with st.container():
+            if epochs:
+                charts.curves_of(run, epochs, running=running)
+        with st.container():
+            if epochs and isinstance(started, Started):
                 charts.film_of(run, epochs, started.classes, running=running)
-            charts.numbers_of(run, epochs, running=running)
+        with st.container():
+            if epochs:
+                charts.numbers_of(run, epochs, running=running)
         notes([e.message for e in story.kept if isinstance(e, Noticed)], title="Remarks")
 
 
