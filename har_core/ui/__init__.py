@@ -8,6 +8,9 @@ clips      playing, picking and looking at clips
 adding     new data sets: the example, a link, uploads
 studio     a camera that records takes
 recorder   recording clips of one's own: the Record tab
+own        which data sets take clips of one's own
+bench      a film with a timeline and marks, drawn in the browser
+cutting    cutting a film into clips: the Cut tab
 settings   the form that gives a TrainConfig
 following  a training run as it goes on
 scores     what an evaluation shows
