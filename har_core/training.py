@@ -290,6 +290,8 @@ class Trainer:
 
     def _pictures(self, epoch: int, indices: Sequence[int]) -> list[tuple[Caption, Rgb]]:
         """Some clips of a batch as they are learnt from; drawn anew, for a held backbone keeps no pictures."""
+        if len(indices) < min(CLIPS, self.config.batch_size, len(self.learn.clips)):
+            return []  # the end of an epoch: the page would jump with fewer rows
         rows, view = [], epoch % self._variations
         for i, said in list(zip(indices, self._said, strict=False))[:CLIPS]:
             window = self._seed(epoch, i)
@@ -377,8 +379,7 @@ class Trainer:
         checkpoint.save(self.folder / "best", self.network, self._card())
 
     def _keep(self, ended: EpochEnded) -> None:
-        state = self.progress
-        values = {name: getattr(state, name) for name in Progress.__slots__}
+        values = {name: getattr(self.progress, name) for name in Progress.__slots__}
         rest = {"progress": values, "bf16": self.bf16, "scheduler": self.scheduler.state_dict()}
         rest |= {"fingerprint": self.source.fingerprint, "ended": asdict(ended)}
         checkpoint.save_state(self.folder / "last", self.network, self.optimiser, rest)

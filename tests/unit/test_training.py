@@ -142,6 +142,21 @@ def test_a_run_shows_what_it_learns(whole: tuple[TrainConfig, Path, list[Event]]
         assert caption.action == Path(caption.clip).parent.name and caption.said in ACTIONS
 
 
+def test_every_picture_of_a_run_has_as_many_rows(
+    config: TrainConfig, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine clips in batches of four: the last batch has one."""
+    monkeypatch.setattr(glimpses, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(glimpses, "SHARE", 1e9)
+    (tmp_path / "run").mkdir()
+    rows = []
+    for event in train(replace(config, epochs=2), tmp_path / "run"):
+        if isinstance(event, Stepped):
+            seen = glimpses.read(tmp_path / "run")
+            rows.append(seen and len(seen.captions))
+    assert rows == [3] * 6
+
+
 def test_the_best_epoch_is_kept_with_its_contract(whole: tuple[TrainConfig, Path, list[Event]]) -> None:
     config, folder, events = whole
     made, card = checkpoint.load(folder / "best")
