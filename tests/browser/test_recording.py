@@ -68,3 +68,4 @@ def test_a_take_outlives_the_app(
         later.open("dataset")
         later.page.get_by_role("tab", name="Record").click()
         expect(later.page.get_by_text(re.compile("Takes of earlier, not kept yet"))).to_be_visible()
+        later.page.close()  # as above: this server goes before the visitor does
