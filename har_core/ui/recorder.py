@@ -115,6 +115,9 @@ def _standing(mine: studio.Studio, busy: bool) -> None:
         st.progress(0.0, f"Take {now.take} begins in {math.ceil(now.left)} s")
     elif now.phase == "recording":
         st.progress(now.share, f"Take {now.take}: {now.left:.1f} s left")
+    if busy and mine.is_black:
+        st.warning("The picture is black. Take the cover off the camera, or choose another one.",
+                   icon=":material/visibility_off:")  # fmt: skip
     if mine.trouble:
         st.error(plain(mine.trouble), icon=":material/error:")
     if busy and mine.settled():

@@ -24,6 +24,8 @@ from har_core.values import Rgb
 
 _WAIT, _RUN = (230, 159, 0), (220, 38, 38)
 IDLE = Moment("idle")
+_BLACK = 12.0
+"""Mean grey below which nobody could be seen; a dim room at night has more."""
 
 
 def home() -> Path:
@@ -43,6 +45,7 @@ class Studio:
     def __init__(self) -> None:
         self.viewer = secrets.token_hex(8)
         self.trouble = ""
+        self.is_black = False
         self._lock = threading.Lock()
         self._plan: Plan | None = None
         self._label = Label("", "", "")
@@ -83,6 +86,7 @@ class Studio:
     def process(self, rgb: Rgb, seconds: float, *, dropped: int) -> Rgb:
         """See `webrtc.Sink`. The take is as the camera sees it; what is sent back is as in a mirror."""
         mirrored = np.ascontiguousarray(rgb[:, ::-1])
+        self.is_black = bool(rgb[::16, ::16].mean() < _BLACK)
         try:
             with self._lock:
                 now = self._advance(rgb, seconds)

@@ -59,6 +59,15 @@ def test_it_asks_what_and_who_first(opened: AppTest) -> None:
     assert "A name needs" in words(app)
 
 
+def test_a_covered_camera_is_said(opened: AppTest, wire: Wire) -> None:
+    assert wire.sink is not None
+    app = button(name_it(opened, "wave", "anna"), "Record 3 takes")
+    wire.sink.process(np.zeros_like(RGB), 0.0, dropped=0)
+    assert "The picture is black" in words(app.run())
+    wire.sink.process(RGB, 0.1, dropped=0)
+    assert "The picture is black" not in words(app.run())
+
+
 def test_takes_are_kept_with_the_person_as_their_group(opened: AppTest, wire: Wire, workspace: Path) -> None:
     assert isinstance(wire.sink, studio.Studio)
     app = name_it(opened, "wave", "Anna K.")

@@ -113,6 +113,13 @@ def test_a_take_that_cannot_be_labelled_leaves_nothing(own_workspace: Path, monk
     assert not any(thread.name == "recorder" for thread in threading.enumerate())
 
 
+def test_a_black_picture_is_noticed(own_workspace: Path) -> None:
+    camera = studio.Studio()
+    for grey, black in ((0, True), (90, False), (11, True)):
+        camera.process(np.full_like(RGB, grey), 0.0, dropped=0)
+        assert camera.is_black == black
+
+
 def test_a_disk_that_cannot_be_written_is_said(own_workspace: Path) -> None:
     own_workspace.parent.mkdir(exist_ok=True)
     own_workspace.write_text("a file where the workspace should be")
