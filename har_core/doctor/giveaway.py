@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from har_core.dataset.layouts import some
+from har_core.dataset.versions import Changes
 from har_core.doctor.examined import Examined, shape
-from har_core.doctor.findings import Finding, Severity, counting
+from har_core.doctor.findings import Finding, Fix, Severity, counting
 from har_core.values import wilson
 
 Columns = NDArray[np.float64]
@@ -96,7 +97,17 @@ def _by_file(examined: Examined, rules: Sequence[Rule]) -> list[Finding]:
         "Film or convert all actions alike, and score it on clips that were made otherwise."
     )
     told = tuple(sorted({i for rule in rules for i in rule.clips}))
-    return [Finding("file gives away", severity, title, why, examined.of(told), tuple(figures))]
+    fix = _leave_out(examined, [rule.action for rule in stored])
+    return [Finding("file gives away", severity, title, why, examined.of(told), tuple(figures), fix=fix)]
+
+
+def _leave_out(examined: Examined, actions: Sequence[str]) -> Fix | None:
+    """Without these actions, where two others are left to be told apart: no edit can film them anew."""
+    if not actions or len(set(examined.source.actions) - set(actions)) < 2:
+        return None
+    names = [name for name, action in zip(examined.names, examined.actions, strict=True) if action in set(actions)]
+    what = f"Left out {some(list(actions))}: the file alone gives {'it' if len(actions) == 1 else 'them'} away"
+    return Fix(f"Leave {some(list(actions))} out", what, dict.fromkeys(names, Changes(excluded=True)))
 
 
 def _spread(examined: Examined, told: Collection[str]) -> list[Finding]:

@@ -261,6 +261,19 @@ def test_a_fact_that_gives_an_action_away(
     assert found.severity == ("warning" if "seconds" in odd else "problem")
     assert "67%" in found.why  # sit always, and one of the other two
     assert len(found.clips) == 12
+    if "seconds" in odd:  # how long it takes may be part of an action
+        assert found.fix is None
+    else:
+        assert found.fix and found.fix.label == "Leave sit out"
+        assert found.fix.edits == dict.fromkeys(found.clips, Changes(excluded=True))
+
+
+def test_what_would_leave_nothing_to_tell_apart_is_not_offered(made: Callable[[Sequence[Wanted]], Made]) -> None:
+    wanted = [one for one in well() if one.action != "walk"]
+    for one in wanted:
+        if one.action == "sit":
+            one.properties = dataclasses.replace(WELL, codec="hevc")
+    assert of(examine(*made(wanted)), "file gives away").fix is None
 
 
 def test_light_that_gives_an_action_away(made: Callable[[Sequence[Wanted]], Made]) -> None:
