@@ -113,10 +113,11 @@ def _unstable(curves: _Curves) -> Advice | None:
 
 
 def _at_chance(curves: _Curves) -> Advice | None:
-    low, _ = curves.interval
+    low, high = curves.interval
     if len(curves.epochs) < _ENOUGH or low > curves.chance:
         return None
-    said = (f"After {len(curves.epochs)} epochs the best accuracy is {curves.best.validation_accuracy:.0%}; naming the "
+    said = (f"After {len(curves.epochs)} epochs the best accuracy is {curves.best.validation_accuracy:.0%}, which with "
+            f"{curves.started.validation_clips} clips may be anything from {low:.0%} to {high:.0%}; naming the "
             f"commonest action always would score {curves.chance:.0%}.")  # fmt: skip
     lately = curves.epochs[-_ENOUGH:]  # one epoch of a few clips may be all right by luck
     if sum(e.train_accuracy for e in lately) / len(lately) > (1 + curves.chance) / 2:
@@ -259,7 +260,7 @@ def _small_validation(curves: _Curves) -> Advice | None:
     )  # fmt: skip
 
 
-_UNSTABLE, _CHANCE, _OVERFITTING = "The loss jumps", "No better than guessing", "It overfits"
+_UNSTABLE, _CHANCE, _OVERFITTING = "The loss jumps", "Not surely better than guessing", "It overfits"
 _UNFINISHED, _UNDERFITTING, _EARLY = "It was not finished", "It underfits", "The best epoch came early"
 _OF_A_SCORE = {_UNSTABLE, _CHANCE, _OVERFITTING, _UNFINISHED, _UNDERFITTING, _EARLY}
 _RULES: tuple[Callable[[_Curves], Advice | None], ...] = (

@@ -173,6 +173,8 @@ def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event 
         done = story.prepared
         if done is None or not done.total:
             st.progress(0.0, "Starting: reading the data set")
+        elif done.done == done.total:
+            st.progress(1.0, "All clips are decoded; loading the network")
         else:
             st.progress(done.done / done.total, f"Decoding clips: {done.done} of {done.total}")
         st.progress(0.0, "Before the first step")
@@ -183,7 +185,8 @@ def _under_way(run: Run, story: Story, epochs: list[EpochEnded], started: Event 
     text = f"Epoch {min(finished + 1, started.epochs)} of {started.epochs}"
     st.progress(share, text + _time_left(run, epochs, started, within))
     under_way = f"Step {step.step} of {step.steps}, loss {step.loss:.3f}" if step and within else ""
-    st.progress(within, under_way or "Before the first step")  # always there: the page would jump with it
+    idle = "Between two epochs" if epochs else "Before the first step"
+    st.progress(within, under_way or idle)  # always there: the page would jump with it
 
 
 def _time_left(run: Run, epochs: list[EpochEnded], started: Started, within: float) -> str:
