@@ -24,7 +24,7 @@ from typing import IO, Literal
 
 from har_core import PROJECT
 from har_core.config import TrainConfig
-from har_core.dataset import versions
+from har_core.dataset import history, versions
 from har_core.errors import ConfigError, RunError
 from har_core.events import Ended, EpochEnded, Event, Failed, Started, Stepped, Tail, decode, encode
 
@@ -196,7 +196,7 @@ def create(config: TrainConfig, folder: Path) -> Run:
         _clear(run)
         # Linked into place whole: of two that create it at once one succeeds, and nobody sees half a config.
         fresh.write_text(json.dumps(config.to_json(), indent=1), encoding="utf-8")
-        os.link(fresh, folder / "config.json")
+        history.place(fresh, folder / "config.json")
     except OSError as error:
         if isinstance(error, FileExistsError) and folder.is_dir():
             raise _taken(folder) from None

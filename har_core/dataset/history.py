@@ -218,14 +218,14 @@ def _write(home: Path, stored: Version) -> None:
             json.dump(_as_json(stored), file, ensure_ascii=False, separators=(",", ":"))
             file.flush()
             os.fsync(file.fileno())
-        _place(part, home / _name(stored.number))
+        place(part, home / _name(stored.number))
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
     _settle(home)
 
 
-def _place(part: Path, target: Path) -> None:
+def place(part: Path, target: Path) -> None:
     """Give the file its name. FileExistsError where that is taken: the second of two editors hears of it."""
     try:
         os.link(part, target)  # unlike a move, it never replaces

@@ -1,6 +1,7 @@
 """Runs as processes: how they stand, who owns them, how they end and go on."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -193,6 +194,20 @@ def test_several_that_start_in_the_same_second(tmp_path: Path, monkeypatch: pyte
     at_once(lambda seed: launched.append(runs.start(TrainConfig(dataset=str(clips), seed=seed), tmp_path / "runs")))
     assert len(set(launched)) == 4
     assert {run.config().seed for run in launched} == {0, 1, 2, 3}
+
+
+def test_create_on_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory card or a USB stick."""
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    made = runs.create(TrainConfig(seed=7), tmp_path / "run")
+    assert made.config().seed == 7
+    with pytest.raises(RunError, match="already holds a run"):
+        runs.create(TrainConfig(), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
 
 
 def test_create_where_nothing_can_be_written(tmp_path: Path) -> None:

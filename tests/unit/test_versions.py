@@ -483,4 +483,4 @@ def test_edits_are_kept_where_the_disk_knows_no_links(tiny: Path, monkeypatch: p
     assert sorted(path.name for path in history.folder(tiny).iterdir()) == ["0001.json", "0002.json"]
     taken = history.folder(tiny) / "0002.json"
     with pytest.raises(FileExistsError):
-        history._place(taken, history.folder(tiny) / "0001.json")
+        history.place(taken, history.folder(tiny) / "0001.json")
