@@ -90,6 +90,26 @@ def sign(rgb: Rgb, text: str, *, share: float, colour: tuple[int, int, int]) -> 
     return drawn
 
 
+def heat(rgb: Rgb, strength: NDArray[np.float32]) -> Rgb:
+    """A new picture with a map of strengths laid over it: dim where there is none, glowing where it is strong.
+
+    Args:
+        rgb: uint8 `(H, W, 3)`.
+        strength: float32 `(h, w)` in [0, 1], of the square that `fit` makes of the picture.
+    """
+    height, width = rgb.shape[:2]
+    side = max(height, width)
+    # Bicubic: with 4 x 4 places anything less shows their squares, which look sharper than the network sees.
+    square = np.clip(cv2.resize(strength, (side, side), interpolation=cv2.INTER_CUBIC), 0, 1)
+    top, left = (side - height) // 2, (side - width) // 2
+    share = square[top : top + height, left : left + width, None]
+    scaled = (share[..., 0] * 255).astype(np.uint8)
+    glow = cv2.cvtColor(cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB).astype(np.float32)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None] * 0.6
+    seen = grey + share * (rgb - grey)
+    return np.clip(seen + 0.45 * share * (glow - seen * 0.4), 0, 255).astype(np.uint8)
+
+
 def lab(rgb: Rgb) -> NDArray[np.float32]:
     """CIE L*a*b* of a picture, float32 `(H, W, 3)`: light in [0, 100], then two differences in colour, about +-100."""
     return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)
