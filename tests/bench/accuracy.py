@@ -2,11 +2,13 @@
 
     python tests/bench/accuracy.py FOLDER --folds 4 --seeds 3 --without ACTION --variants lstm mean-pool single-frame
 
-Each variant is trained anew for each fold with the same recipe, and scores the clips of the held-out groups with the
-checkpoint of the best epoch ON THOSE GROUPS, as a run's own validation score is: a little kind to every variant alike.
+Each variant is trained anew for each fold with the same recipe, and scores the clips of the held-out groups twice: with
+the weights of the best epoch ON THOSE GROUPS, as a run's own validation score is, which is kind to every variant, the
+kinder the fewer clips a fold holds out; and with the last epoch, which nobody chose.
 The folds of one seed are pooled, each clip is scored once. Another seed deals the groups anew and begins from other
 numbers; the clips are the same, so the spread over seeds is not an interval: that one is Wilson's, of the first seed.
-A held backbone sees each clip once for all folds, variants and seeds. Rows are appended to --out as they come.
+One window length, proposed for the whole set, serves all folds; so a held backbone sees each clip once for all folds,
+variants and seeds. Rows are appended to --out as they come.
 """
 
 import argparse
@@ -24,9 +26,9 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score
 
-from har_core import checkpoint, dataset
+from har_core import dataset
 from har_core.batches import pack_embeddings
-from har_core.config import ClipSpec, NetworkConfig, TrainConfig
+from har_core.config import NetworkConfig, TrainConfig
 from har_core.evaluation import shape_baseline
 from har_core.events import EpochEnded
 from har_core.preparation import prepare
@@ -52,14 +54,10 @@ class Shared(dict[Any, Any]):
     def _key(self, key: tuple[str, int, int]) -> tuple[Any, ...]:
         part, index, variation = key
         clips = self._learn if part == "train" else self._check
-        return (
-            part,
-            clips.clips[index].path.name,
-            clips.clips[index].action,
-            str(clips.spec),
-            variation,
-            self._weights,
-        )
+        clip, spec = clips.clips[index], clips.spec
+        if part == "train":  # the whole grid, however many of its frames a window takes
+            spec = replace(spec, most_frames=1)
+        return part, clip.path.name, clip.action, str(spec), variation, self._weights
 
     def __contains__(self, key: object) -> bool:
         return self._key(key) in self.kept  # type: ignore[arg-type]
@@ -85,9 +83,10 @@ class Tally:
         """Accuracy and macro F1: of the first seed with its interval, and over all seeds."""
         right = [sum(true == said for true, said in pairs) for pairs in self.seeds]
         each = [r / len(pairs) for r, pairs in zip(right, self.seeds, strict=True)]
-        f1 = [f1_score([t for t, _ in p], [s for _, s in p], average="macro", zero_division=0.0) for p in self.seeds]
+        labels = sorted({true for true, _ in self.seeds[0]})
+        f1 = [f1_score(*zip(*p, strict=True), labels=labels, average="macro", zero_division=0.0) for p in self.seeds]
         return {"right": right[0], "total": len(self.seeds[0]), "interval": wilson(right[0], len(self.seeds[0])),
-                "accuracy": float(np.mean(each)), "lowest": min(each), "highest": max(each),
+                "each": right, "accuracy": float(np.mean(each)), "lowest": min(each), "highest": max(each),
                 "macro_f1": float(np.mean(f1)), "seeds": len(self.seeds), "seconds": self.seconds}  # fmt: skip
 
 
@@ -114,6 +113,7 @@ def main() -> None:
             base,
             network=replace(base.network, weights=given.weights),
             augment=replace(base.augment, flip=not given.no_flip),
+            clip=base.clip or propose([facts.seconds for facts in source.properties], size=base.size),
         )
         tallies: dict[str, Tally] = {}
         for seed in range(given.seeds):
@@ -166,55 +166,74 @@ def _scores(
     yield "shape and length", shape, 0.0
     for variant in variants:
         told: Pairs = []
+        last: Pairs = []
         shuffled: Pairs = []
         begun = time.monotonic()
         for number, fold in enumerate(folds):
             run = scratch / f"{variant}-{number}"
             groups = tuple(sorted({clip.group for clip in fold.validation}))
-            config = _variant(base, variant, [facts[c.path].seconds for c in fold.train])
-            trainer = _fit(replace(config, validation_groups=groups), run)
-            told += _said(trainer, run, shuffle=False)
+            trainer, best = _fit(replace(_variant(base, variant), validation_groups=groups), run)
+            last += _said(trainer, shuffle=False)
+            trainer.network.load_state_dict(best)
+            told += _said(trainer, shuffle=False)
             if variant == "lstm":
-                shuffled += _said(trainer, run, shuffle=True)
+                shuffled += _said(trainer, shuffle=True)
             shutil.rmtree(run)
         yield variant, told, time.monotonic() - begun
+        yield f"{variant}, last epoch", last, 0.0
         if shuffled:
             yield "lstm, frames shuffled", shuffled, 0.0
 
 
-def _variant(base: TrainConfig, variant: str, seconds: list[float]) -> TrainConfig:
+def _variant(base: TrainConfig, variant: str) -> TrainConfig:
     if variant == "lstm":
         return base
     network: NetworkConfig = replace(base.network, lstm_layers=0, pooling="mean")
     if variant == "mean-pool":
         return replace(base, network=network)
-    spec: ClipSpec = base.clip or propose(seconds, size=base.size)
+    spec = base.clip
+    assert spec is not None  # main proposed one
     # One frame a clip: any in training, the middle one when it is scored. Nothing moves in one frame.
     network = replace(network, motion="off")
     return replace(base, network=network, clip=replace(spec, most_frames=1), windows=1)
 
 
-def _fit(config: TrainConfig, run: Path) -> Trainer:
+class Bare(Trainer):
+    """A run that keeps its best weights in memory: writing each epoch to disk takes longer than learning its head."""
+
+    best: dict[str, torch.Tensor]
+
+    def _keep_best(self) -> None:
+        self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def _keep(self, ended: EpochEnded) -> None:
+        pass
+
+    def _pictures(self, epoch: int, indices: object) -> list[Any]:
+        return []
+
+
+def _fit(config: TrainConfig, run: Path) -> tuple[Trainer, dict[str, torch.Tensor]]:
+    """A trained network as its last epoch left it, and the weights of its best one."""
     run.mkdir()
     steps = prepare(config, lambda: False)
     try:
         while True:
             next(steps)
     except StopIteration as ended:
-        trainer = Trainer(config, run, ended.value)
+        trainer = Bare(config, run, ended.value)
     if trainer.network.pretrained and (config.freeze_epochs >= config.epochs or config.freeze_backbone):
         trainer._looked = Shared(trainer)
     best = [e.validation_accuracy for e in trainer.epochs(lambda: False) if isinstance(e, EpochEnded)]
     print(f"    {run.name}: best {max(best):.2f}, last {best[-1]:.2f}", flush=True)
-    return trainer
+    return trainer, trainer.best
 
 
 @torch.inference_mode()
-def _said(trainer: Trainer, run: Path, *, shuffle: bool) -> Pairs:
-    """What the best epoch says of the clips that were held out: the mean over each clip's windows."""
-    network, card = checkpoint.load(run / "best")
-    network.eval()
-    trainer.network.load_state_dict(network.state_dict())
+def _said(trainer: Trainer, *, shuffle: bool) -> Pairs:
+    """What the network says of the clips that were held out: the mean over each clip's windows."""
+    trainer.network.eval()
+    network, actions = trainer.network, trainer.source.actions
     pairs = []
     for index, label in enumerate(trainer.check.labels):
         seen = trainer._looked.get(("validation", index, 0))
@@ -226,8 +245,7 @@ def _said(trainer: Trainer, run: Path, *, shuffle: bool) -> Pairs:
             where = np.random.default_rng(index).permuted(where, axis=1)
         windows = pack_embeddings([looked[torch.from_numpy(window)].float() for window in where]).packed
         logits = network.classify(windows._replace(data=network.embed(windows.data)))
-        said = int((logits / card.temperature).softmax(1).mean(0).argmax())
-        pairs.append((card.classes[label], card.classes[said]))
+        pairs.append((actions[label], actions[int(logits.softmax(1).mean(0).argmax())]))
     return pairs
 
 
