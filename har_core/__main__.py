@@ -16,7 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_core import commands, dataset_commands, doctor_commands, run_commands, search_commands, speed_commands
+from har_core import (
+    analyse_commands,
+    commands,
+    dataset_commands,
+    doctor_commands,
+    run_commands,
+    search_commands,
+    speed_commands,
+)
 from har_core.config import AugmentConfig, ClipSpec, Config, LiveConfig, NetworkConfig, TrainConfig
 from har_core.errors import HarError
 
@@ -179,6 +187,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor_commands.add_options(doctor)
     for way in (fetch, bring, doctor, listing, edit, rename, restore):
         way.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
+
+    analyse_commands.add_options(hidden := offered.add_parser("analyse"))  # of the page Video Predict
+    hidden.set_defaults(command=analyse_commands.analyse, json=False)
 
     weights = command("weights", commands.list_weights, "List the weights that can be used here, or fetch some.")
     fetch = weights.add_subparsers(metavar="").add_parser("fetch", help="download weights: weights fetch NAME")

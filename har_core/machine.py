@@ -1,5 +1,6 @@
 """What this computer has: memory, room on a disk, and since when it runs."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,20 @@ import psutil
 def own_memory() -> int:
     """Bytes of memory that this process holds now."""
     return int(psutil.Process().memory_info().rss)
+
+
+def tree_memory(pid: int) -> int:
+    """Bytes of memory that a process and all that it started hold now; 0 where it is gone."""
+    total = 0
+    try:
+        family = [psutil.Process(pid)]
+        family += family[0].children(recursive=True)
+    except psutil.Error:
+        return 0
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            total += int(process.memory_info().rss)
+    return total
 
 
 def memory() -> int:

@@ -1,0 +1,260 @@
+"""Analyses as folders, their queue, and the attendant that does them in a child with limits."""
+
+import fcntl
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from har_core import PROJECT, analyses, attendant, machine
+from har_core.analyses import Request, State, Task
+from har_core.attendant import Child, Limits
+from har_core.errors import VideoError
+
+ANN, BOB = "a" * 32, "b" * 32
+LIMITS = Limits(memory=4 << 30, silence=60.0, least=60.0, each=60.0, idle=60.0)
+ORDER = Request("my clip.mp4", "/models/yoga", "yoga")
+
+
+def begun(root: Path, viewer: str = ANN, name: str = "my clip.mp4") -> Task:
+    return analyses.begin(root, viewer, Request(name, "/models/yoga", "yoga"), io.BytesIO(b"a film"))
+
+
+def test_an_upload_becomes_a_folder_that_waits(tmp_path: Path) -> None:
+    task = begun(tmp_path, name="../../my clip.mp4")
+    assert task.folder.parent == tmp_path / "analyses" / ANN and task.viewer == ANN and task.root == tmp_path
+    assert task.source().read_bytes() == b"a film" and task.source().name == "my clip.mp4"
+    assert task.request().name == "../../my clip.mp4" and task.request().at > 0
+    assert task.state().stage == "waiting" and task.before() == 0
+    assert [t.task for t in analyses.tickets(tmp_path)] == [task] == analyses.listed(tmp_path, ANN)
+    assert analyses.listed(tmp_path, BOB) == []
+    assert analyses.used(tmp_path, ANN) == task.size() > 6
+
+
+@pytest.mark.parametrize("viewer", ["", "../../etc", "A" * 32, "a" * 31, "a" * 33, "a" * 32 + "\n", "g" * 32])
+def test_what_is_no_viewer_becomes_no_path(tmp_path: Path, viewer: str) -> None:
+    assert not analyses.is_viewer(viewer)
+    with pytest.raises(VideoError, match="32 digits"):
+        begun(tmp_path, viewer)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "free_disk", lambda folder: 10)
+    with pytest.raises(VideoError, match=r"my clip.mp4 needs .* MB of disk"):
+        begun(tmp_path)
+    assert analyses.listed(tmp_path, ANN) == [] and list((tmp_path / "analyses" / ANN).iterdir()) == []
+
+
+def test_viewers_take_turns(tmp_path: Path) -> None:
+    first, second, third = (begun(tmp_path, ANN, f"{n}.mp4") for n in "123")
+    other = begun(tmp_path, BOB)
+    assert [t.task for t in analyses.tickets(tmp_path)] == [first, other, second, third]
+    assert [task.before() for task in (first, other, second, third)] == [0, 1, 2, 3]
+
+
+def test_what_is_taken_out_of_the_queue_is_stopped_and_can_begin_again(tmp_path: Path) -> None:
+    task = begun(tmp_path)
+    task.stop()
+    assert task.state().stage == "stopped" and analyses.tickets(tmp_path) == []
+    task.ask("analyse")
+    task.ask("analyse")  # twice: one ticket
+    assert task.state().stage == "waiting" and len(analyses.tickets(tmp_path)) == 1
+
+
+def test_who_works_on_it_holds_its_lock(tmp_path: Path) -> None:
+    task = begun(tmp_path)
+    (ticket,) = analyses.tickets(tmp_path)
+    with analyses.claimed(ticket) as mine, analyses.claimed(ticket) as again:
+        assert mine and not again and task.alive()
+        task.tell(State("running", "looking", 30.0, 60.0, since=100.0, at=110.0))
+        assert task.state() == State("running", "looking", 30.0, 60.0, 0.0, 100.0, 110.0) and task.state().left == 10.0
+    # It said that it runs and holds no lock: it was killed.
+    assert task.state().stage == "crashed" and "Start it again" in task.state().message
+    with analyses.claimed(ticket) as mine:
+        assert not mine  # done already by whoever held the lock
+
+
+def test_damaged_files_are_no_state_and_no_answer(tmp_path: Path) -> None:
+    task = begun(tmp_path)
+    for text in ("", "[]", '{"stage": 7}', '{"stage": "done", "done": "x", "at": NaN, "phase": {}}', "[" * 100_000):
+        (task.folder / "state.json").write_text(text)
+        assert task.state().stage == "waiting" and task.state().left is None
+    (task.folder / "request.json").write_text("{}")
+    with pytest.raises(VideoError, match=r"request.json"):
+        task.request()
+    queue = analyses.queue(tmp_path)
+    for name in ("x.y.z", f"1.{ANN}.nobody", "1.../..", f"2.{ANN}.a b"):
+        (queue / name.replace("/", "-")).write_text("analyse")
+    (queue / f"3.{ANN}.{task.name}").write_text("rm -rf")
+    known = [ticket.task.name for ticket in analyses.tickets(tmp_path)]
+    assert known == ["nobody", task.name] or known == [task.name, "nobody"]
+
+
+def test_deleting_can_be_undone_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = begun(tmp_path)
+    analyses.delete(task)
+    assert analyses.listed(tmp_path, ANN) == [] and analyses.deleted(tmp_path, ANN) == [task.name]
+    assert analyses.tickets(tmp_path) == [] and analyses.used(tmp_path, ANN) > 0
+    with pytest.raises(VideoError, match="gone"):
+        analyses.restore(tmp_path, BOB, task.name)
+    assert analyses.restore(tmp_path, ANN, task.name).state().stage == "stopped"
+    analyses.delete(task)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + analyses.UNDO_SECONDS + 1)
+    assert analyses.deleted(tmp_path, ANN) == []
+    with pytest.raises(VideoError, match="gone"):
+        analyses.restore(tmp_path, ANN, task.name)
+
+
+# ---- the attendant ----
+
+
+def child(root: Path, body: str) -> Child:
+    """A child that answers each order with `body`, which has `order`, `folder` and `say`."""
+    code = (
+        "import json, os, signal, sys, time\nfrom pathlib import Path\n"
+        "def say(**word): print(json.dumps(word), flush=True)\n"
+        "for line in sys.stdin:\n    order = json.loads(line); folder = Path(order['folder'])\n    "
+    )
+    return Child(root, ("-c", code + body.replace("\n", "\n    ")))
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Callable[..., State]:
+    """Has one analysis done by a child of the given body; gives how it stands afterwards."""
+
+    def do(body: str, limits: Limits = LIMITS, *, stop: bool = False) -> State:
+        task = begun(tmp_path)
+        (ticket,) = analyses.tickets(tmp_path)
+        with child(tmp_path, body) as worker, analyses.claimed(ticket) as mine:
+            assert mine
+            if stop:
+                (task.folder / "stop").touch()
+            attendant._work(worker, ticket, limits)
+        return task.state()
+
+    return do
+
+
+def test_an_analysis_that_goes_well(done: Callable[..., State]) -> None:
+    state = done("say(phase='looking', done=1, total=2)\nsay(answered=True)\nsay(phase='filming')\nsay(end='done')")
+    assert (state.stage, state.phase, state.message) == ("done", "filming", "") and state.took > 0
+
+
+def test_what_the_child_says_of_a_broken_file_is_told(done: Callable[..., State]) -> None:
+    state = done("say(end='failed', message='x.mp4 is no video.')")
+    assert (state.stage, state.message) == ("failed", "x.mp4 is no video.")
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "crashed"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "want of memory"),
+        ("os._exit(3)", "code 3"),
+        ("print('nonsense'); print('[1]'); print('{}'); sys.exit()", "code 0"),
+    ],
+)
+def test_a_child_that_dies_costs_one_sentence(done: Callable[..., State], body: str, sentence: str) -> None:
+    state = done(body)
+    assert state.stage == "failed" and state.message.startswith("The analysis of my clip.mp4")
+    assert sentence in state.message and state.message.count(". ") <= 2
+
+
+def test_too_much_memory_ends_it(done: Callable[..., State]) -> None:
+    limits = Limits(memory=150 << 20, silence=60, least=60, each=60, idle=60)
+    state = done("held = b'x' * (300 << 20)\nwhile True: time.sleep(1)", limits)
+    assert state.stage == "failed" and "GB of memory" in state.message
+
+
+def test_silence_ends_it(done: Callable[..., State]) -> None:
+    state = done("while True: time.sleep(1)", Limits(memory=4 << 30, silence=0.5, least=60, each=60, idle=60))
+    assert state.stage == "failed" and "no progress" in state.message
+
+
+def test_time_ends_it_even_if_it_talks(done: Callable[..., State]) -> None:
+    body = "while True: say(phase='looking', done=0, total=0.01); time.sleep(0.05)"
+    state = done(body, Limits(memory=4 << 30, silence=60, least=0.5, each=1.0, idle=60))
+    assert state.stage == "failed" and "too long" in state.message
+
+
+def test_what_does_not_stop_when_asked_is_ended(done: Callable[..., State], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attendant, "_GRACE_SECONDS", 0.3)
+    assert done("while True: say(phase='looking'); time.sleep(0.05)", stop=True).stage == "stopped"
+
+
+def test_the_child_is_begun_anew_after_it_was_ended(tmp_path: Path) -> None:
+    body = "(os._exit(1) if 'bad' in order['folder'] else say(end='done'))"
+    with child(tmp_path, body) as worker:
+        states = []
+        for name in ("bad.mp4", "good.mp4", "fine.mp4"):
+            task = begun(tmp_path, name=name)
+            (ticket,) = analyses.tickets(tmp_path)
+            with analyses.claimed(ticket):
+                attendant._work(worker, ticket, LIMITS)
+            states.append(task.state().stage)
+    assert states == ["failed", "done", "done"]
+
+
+def test_memory_of_a_process_and_its_children() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = b\"1\" * (50 << 20); input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True) as process:
+        deadline = time.monotonic() + 30
+        while machine.tree_memory(process.pid) < 60 << 20:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.communicate(b"\n")
+    assert machine.tree_memory(process.pid) == 0
+
+
+def test_a_process_begins_takes_what_waits_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real thing, from the app's side: a file that is no video is told; the process goes when it is idle."""
+    monkeypatch.setenv("HAR_ANALYSIS_IDLE_SECONDS", "0.5")
+    task = begun(tmp_path)
+    attendant.ensure(tmp_path)
+    attendant.ensure(tmp_path)
+    deadline = time.monotonic() + 60
+    while task.state().stage in ("waiting", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert task.state().stage == "failed" and "my clip.mp4" in task.state().message
+    slot = analyses.queue(tmp_path) / "slot-0"
+    while attendant._held(slot):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not (analyses.queue(tmp_path) / "slot-1").exists()  # one was enough
+
+
+def test_closing_ends_it(tmp_path: Path) -> None:
+    attendant.warm(tmp_path, tmp_path / "no model")
+    slot = analyses.queue(tmp_path) / "slot-0"
+    assert attendant._held(slot)
+    attendant.close(tmp_path)
+    assert not attendant._held(slot)
+
+
+def test_nobody_else_may_start_it() -> None:
+    child = subprocess.run(
+        [sys.executable, "-m", "har_core", "analyse", "."], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert child.returncode == 1 and "started by the app" in child.stderr
+    text = subprocess.run(
+        [sys.executable, "-m", "har_core", "--help"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "analyse " not in text
+
+
+def test_locks_are_seen_across_processes(tmp_path: Path) -> None:
+    task = begun(tmp_path)
+    with (task.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert task.alive()
+    assert not task.alive() and json.loads((task.folder / "state.json").read_text())["stage"] == "waiting"
+    assert os.path.basename(task.folder) == task.name  # noqa: PTH119  # as others read it
