@@ -18,7 +18,6 @@ import numpy as np
 from har_core import analyses, attendant, video
 from har_core.analyses import Task
 from har_core.errors import Cancelled, HarError
-from har_core.lanes import Analysis
 from har_core.values import VideoProperties
 
 if TYPE_CHECKING:
@@ -182,6 +181,7 @@ def _analyse(
 def _film(task: Task, progress: Callable[[float, float], None], stopped: Callable[[], bool]) -> None:
     """The annotated video, whole or not at all."""
     from har_core import annotate
+    from har_core.lanes import Analysis
 
     progress(0.0, 0.0)
     found = Analysis.from_json(json.loads(task.answer.read_text(encoding="utf-8")))

@@ -31,3 +31,7 @@ class TrainingError(HarError):
 
 class RunError(HarError):
     """A training run cannot be started, stopped or read."""
+
+
+class Cancelled(HarError):
+    """Somebody asked for the work to end before it was done; nothing of it is left."""
