@@ -8,7 +8,7 @@ import hashlib
 import math
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,11 +68,18 @@ class People:
     def at(self, seconds: float, size_wh: tuple[int, int]) -> Tracks:
         """Everybody in view at an instant, in px of a picture of that size."""
         scale = np.array([*size_wh, *size_wh], np.float32)
-        which = self.row == np.searchsorted(self.seconds, seconds + 1e-6, side="right") - 1
+        which = self.rows_at(seconds)
         return Tracks(
-            float(self.seconds[self.row[which][0]]) if which.any() else seconds,
+            float(self.seconds[self.row[which.start]]) if which.stop > which.start else seconds,
             self.xyxy[which] * scale, self.confidence[which], self.ids[which], self.velocity[which] * scale,
         ).at(seconds)  # fmt: skip
+
+    def rows_at(self, seconds: float) -> slice:
+        """The rows of everybody in view at an instant."""
+        last = np.searchsorted(self.seconds, seconds + 1e-6, side="right") - 1
+        # By bisection: in an hour of film there are a hundred thousand rows, and ticks ask by the thousand.
+        begin, end = np.searchsorted(self.row, [last, last + 1])
+        return slice(int(begin), int(end))
 
     def box(self, track: int, seconds: float, size_wh: tuple[int, int]) -> NDArray[np.float32]:
         """Where a person is at any instant, px `(4,)`; where not in view, where the person was nearest in time."""
@@ -90,8 +97,17 @@ class People:
         return box
 
 
-def follow(path: Path, detector: Detects, config: LiveConfig | None = None, *, cache: Path | None = None) -> People:
+def follow(
+    path: Path,
+    detector: Detects,
+    config: LiveConfig | None = None,
+    *,
+    cache: Path | None = None,
+    report: Callable[[float], None] | None = None,
+) -> People:
     """Detect and follow everybody in a file; done once where there is a `cache` folder.
+
+    `report` is told each instant that was looked at; what it raises ends the search, and nothing is kept.
 
     Raises:
         VideoError: the file cannot be decoded.
@@ -100,13 +116,13 @@ def follow(path: Path, detector: Detects, config: LiveConfig | None = None, *, c
     kept = cache / f"{_key(path, detector.identity, config)}.npz" if cache else None
     if kept is not None:
         with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(kept) as file:
-            return People(float(file["length"]), *(file[name] for name in _FIELDS))
+            return People(float(file["length"]), *(file[name] for name in FIELDS))
     properties = video.probe(path)
     rate = max(0.1, properties.frames_per_second)
     step = max(1, math.ceil(rate * config.detection_seconds - 1e-6)) / rate
     # Half a frame in: rounding must not decide which frame it is.
     at = np.arange(0, max(properties.seconds, 1e-3), step) + 0.5 / rate
-    found = _followed(properties.seconds, at, path, detector, config)
+    found = _followed(properties.seconds, at, path, detector, config, report or (lambda _: None))
     if kept is not None:
         _keep(kept, found)
     return found
@@ -121,16 +137,25 @@ def looks(frames: Iterable[tuple[float, Rgb]], people: People | None, track: int
             yield seconds, cut(rgb, people.box(track, seconds, (rgb.shape[1], rgb.shape[0])), expand=EXPAND)
 
 
-_FIELDS = ("seconds", "row", "ids", "xyxy", "confidence", "velocity")
+FIELDS = ("seconds", "row", "ids", "xyxy", "confidence", "velocity")
+"""The arrays of `People`, in the order in which it takes them after its length."""
 
 
-def _followed(length: float, at: NDArray[np.float64], path: Path, detector: Detects, config: LiveConfig) -> People:
+def _followed(
+    length: float,
+    at: NDArray[np.float64],
+    path: Path,
+    detector: Detects,
+    config: LiveConfig,
+    report: Callable[[float], None],
+) -> People:
     tracker = Tracker(config)
     every: list[Tracks] = []
     for seconds, rgb in video.read(path, at, longest_side=LONGEST_SIDE):
         tracks = tracker.update(detector.detect(rgb), seconds)
         scale = np.array([rgb.shape[1], rgb.shape[0]] * 2, np.float32)
         every.append(Tracks(seconds, tracks.xyxy / scale, tracks.confidence, tracks.ids, tracks.velocity / scale))
+        report(seconds)
     return People(
         length,
         np.array([t.seconds for t in every]) - at[0],
@@ -163,7 +188,7 @@ def _keep(file: Path, people: People) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".npz.part", delete=False) as part:
             try:
-                np.savez(part, length=people.length, **{name: getattr(people, name) for name in _FIELDS})
+                np.savez(part, length=people.length, **{name: getattr(people, name) for name in FIELDS})
                 part.flush()
             except OSError:
                 Path(part.name).unlink()

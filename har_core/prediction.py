@@ -6,6 +6,7 @@ gets the same probabilities here as in training and evaluation.
 
 import itertools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,7 @@ class Predictor:
 
     def __init__(self, folder: Path, *, runtime: Runtime = "auto", detector: Detects | None = None) -> None:
         self.engine = Engine(folder, runtime=runtime)
+        self.name = folder.parent.name if folder.name in ("best", "last") else folder.name
         self.card = self.engine.card
         self._detector, self._sought = detector, detector is not None
         self._seeking = threading.Lock()
@@ -95,13 +97,15 @@ class Predictor:
         """
         return self.examine(path).prediction
 
-    def follow(self, path: Path) -> People | None:
+    def follow(self, path: Path, *, report: Callable[[float], None] | None = None) -> People | None:
         """Who is where in a file, found once and kept; None where there is no detector.
 
         Raises:
             VideoError: the file cannot be decoded.
         """
-        return follow(path, self.detector, cache=workspace() / "cache" / "people") if self.detector else None
+        if self.detector is None:
+            return None
+        return follow(path, self.detector, cache=workspace() / "cache" / "people", report=report)
 
     def everybody(self, path: Path) -> list[Seen]:
         """Each person of a file with what was done, by id; nobody where there is no detector.
@@ -189,7 +193,7 @@ class Predictor:
             Window(float(at[w[0]]), min(properties.seconds, float(at[w[-1]]) + step), p)
             for w, p in zip(where, predictions, strict=True)
         )
-        damage = _damage(path, len(at), len(lost), properties.seconds, video.cut_off(path))
+        damage = damage_of(path, len(at), len(lost), properties.seconds, video.cut_off(path))
         return Examined(properties, mean, windows, len(at), tuple(kept), damage)
 
 
@@ -197,7 +201,7 @@ _TOLERATED = 0.05
 """The share of a film that may be lost before its answer is called doubtful."""
 
 
-def _damage(path: Path, looked: int, lost: int, seconds: float, missing: float) -> str:
+def damage_of(path: Path, looked: int, lost: int, seconds: float, missing: float) -> str:
     """What of a film does not decode, in a sentence; empty where that is nothing to speak of."""
     told = []
     if lost > _TOLERATED * looked:

@@ -116,7 +116,7 @@ def test_looks_are_around_the_person(film: Path, bright: Any) -> None:
 def same(one: People, other: People) -> bool:
     return one.length == other.length and all(
         np.array_equal(getattr(one, name), getattr(other, name)) and
-        getattr(one, name).dtype == getattr(other, name).dtype for name in people._FIELDS
+        getattr(one, name).dtype == getattr(other, name).dtype for name in people.FIELDS
     )  # fmt: skip
 
 

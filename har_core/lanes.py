@@ -1,0 +1,225 @@
+"""What was found in a video over its time: a lane for the whole picture, and one for each person. Values only.
+
+Light on purpose: a page lists analyses without loading the networks that made them.
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from har_core.errors import ConfigError
+from har_core.values import Prediction, Reading, Segment, VideoProperties
+
+FORMAT = 1
+_AWAY = 1.0
+"""Seconds from its nearest window after which nothing is said of somebody: they were not in view."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lane:
+    """What one person did over a video, or the whole picture showed (`track` None), `[start, stop)` seconds.
+
+    `prediction` is the answer for all of it. `segments` are in order and do not overlap; between them the model is
+    unsure, or the person is out of view. `moments` float32 `(M,)`, rising, are the middles of the windows that were
+    looked at, `probabilities` float32 `(M, C)` what they show, smoothed over time; M may be 0 in no lane that
+    `analyse` gives. A segment may name a class that stands for no action: ask `values.is_nothing`.
+    """
+
+    track: int | None
+    start: float
+    stop: float
+    prediction: Prediction
+    segments: tuple[Segment, ...]
+    moments: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.probabilities.shape != (len(self.moments), len(self.prediction.classes)):
+            raise ValueError(
+                f"a lane needs probabilities for each moment and class, got {self.probabilities.shape} for "
+                f"{len(self.moments)} moments and {len(self.prediction.classes)} classes"
+            )
+
+    def __repr__(self) -> str:
+        who = "whole" if self.track is None else f"#{self.track}"
+        return f"Lane({who}, {self.start:.2f}..{self.stop:.2f} s, {len(self.segments)} segments)"
+
+    def segment(self, seconds: float) -> Segment | None:
+        """The segment that holds this instant; None in a gap."""
+        return next((s for s in self.segments if s.start <= seconds < s.stop), None)
+
+    def reading(self, seconds: float) -> Reading:
+        """What to show at an instant: the action of its segment, or that the model is unsure."""
+        if not len(self.moments):
+            return Reading("unsure")
+        after = int(np.searchsorted(self.moments, seconds))
+        near = [i for i in (after - 1, after) if 0 <= i < len(self.moments)]
+        row = self.probabilities[min(near, key=lambda i: abs(float(self.moments[i]) - seconds))].astype(np.float64)
+        shown = Prediction(row / row.sum(), self.prediction.classes, self.prediction.unsure_below)
+        held = self.segment(seconds)
+        return Reading("sure", held.action, shown) if held else Reading("unsure", "", shown)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON; arrays are base64 of little-endian float32, row by row."""
+        return {
+            "track": self.track,
+            "start": self.start,
+            "stop": self.stop,
+            "prediction": self.prediction.probabilities.tolist(),
+            "segments": [[s.action, s.start, s.stop, s.score] for s in self.segments],
+            "moments": _packed(self.moments),
+            "probabilities": _packed(self.probabilities),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """What a video shows: `whole` for its picture, `people` for each person in it, by id.
+
+    `model` names what looked, `views` what that had learned from ("frame", "person"); `damage` says in a sentence
+    what of the file does not decode, empty where all does; `note` what to know before the answer is believed.
+    """
+
+    name: str
+    properties: VideoProperties
+    model: str
+    classes: tuple[str, ...]
+    unsure_below: float
+    whole: Lane
+    people: tuple[Lane, ...] = ()
+    damage: str = ""
+    views: tuple[str, ...] = ("frame",)
+    note: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the look: `window_seconds`, `hop_seconds`, `hysteresis`; for whoever explains or repeats it."""
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The whole picture, then everybody."""
+        return (self.whole, *self.people)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether no action had better be named: by the model, or because a part of the film was not seen."""
+        return self.whole.prediction.unsure or bool(self.damage)
+
+    def person(self, track: int) -> Lane:
+        """The lane of a person.
+
+        Raises:
+            ConfigError: nobody has this number.
+        """
+        for lane in self.people:
+            if lane.track == track:
+                return lane
+        known = ", ".join(str(lane.track) for lane in self.people) or "nobody"
+        raise ConfigError(f"A person must be one of those who were found ({known}), but got {track}.")
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row for each segment, lane by lane: video, person ("" for the whole picture), action, start, stop, p."""
+        return [
+            {
+                "video": self.name,
+                "person": "" if lane.track is None else lane.track,
+                "action": s.action,
+                "start": round(s.start, 3),
+                "stop": round(s.stop, 3),
+                "probability": round(s.score, 4),
+            }
+            for lane in self.lanes
+            for s in lane.segments
+        ]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One row for each lane: video, person, seconds in view, the answer for all of it and whether it is unsure."""
+        return [
+            {
+                "video": self.name,
+                "person": "" if lane.track is None else lane.track,
+                "start": round(lane.start, 3),
+                "stop": round(lane.stop, 3),
+                "action": lane.prediction.action,
+                "probability": round(lane.prediction.top(1)[0][1], 4),
+                "unsure": lane.prediction.unsure or bool(self.damage),
+                "segments": len(lane.segments),
+            }
+            for lane in self.lanes
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON, from which `from_json` makes the same again."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "properties": asdict(self.properties),
+            "model": self.model,
+            "classes": list(self.classes),
+            "unsure_below": self.unsure_below,
+            "whole": self.whole.to_json(),
+            "people": [lane.to_json() for lane in self.people],
+            "damage": self.damage,
+            "views": list(self.views),
+            "note": self.note,
+            "settings": dict(self.settings),
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "Analysis":
+        """The analysis of what `to_json` gave.
+
+        Raises:
+            ConfigError: the values are none, or of another version of the program.
+        """
+        try:
+            if values["format"] != FORMAT:
+                raise ConfigError(
+                    f"An analysis must have format {FORMAT}, but this one has {values['format']}. Analyse it again."
+                )
+            classes = tuple(str(name) for name in values["classes"])
+            below = float(values["unsure_below"])
+            return Analysis(
+                name=str(values["name"]),
+                properties=VideoProperties(**values["properties"]),
+                model=str(values["model"]),
+                classes=classes,
+                unsure_below=below,
+                whole=_lane(values["whole"], classes, below),
+                people=tuple(_lane(lane, classes, below) for lane in values["people"]),
+                damage=str(values["damage"]),
+                views=tuple(values["views"]),
+                note=str(values["note"]),
+                settings=dict(values["settings"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(f"This is not an analysis of a video ({error}). Analyse the video again.") from error
+
+
+def _lane(values: Mapping[str, Any], classes: tuple[str, ...], unsure_below: float) -> Lane:
+    track = None if values["track"] is None else int(values["track"])
+    start, stop = float(values["start"]), float(values["stop"])
+    if not (math.isfinite(start) and math.isfinite(stop)):
+        raise ValueError("a lane has a beginning and an end")
+    return Lane(
+        track=track,
+        start=start,
+        stop=stop,
+        prediction=Prediction(np.array(values["prediction"], np.float64), classes, unsure_below),
+        segments=tuple(Segment(track, str(a), float(b), float(c), float(p)) for a, b, c, p in values["segments"]),
+        moments=_unpacked(values["moments"], ()),
+        probabilities=_unpacked(values["probabilities"], (len(classes),)),
+    )
+
+
+def _packed(array: NDArray[np.float32]) -> str:
+    return base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")
+
+
+def _unpacked(text: str, shape: Sequence[int]) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32).reshape(-1, *shape)
