@@ -1,0 +1,158 @@
+"""Tracks merged and split by hand: the same as if people had been followed so, and back again."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from har_core import checkpoint, corrections, video
+from har_core.analysis import analyse
+from har_core.corrections import merge, split, undo, undoable
+from har_core.errors import CheckpointError, ConfigError, HarError
+from har_core.lanes import Analysis
+from har_core.prediction import Predictor
+from har_core.values import Rgb
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """6 s: a large square that stands; a small one that goes away after 2 s and comes back, as another, after 4 s."""
+    path = tmp_path_factory.mktemp("corrected") / "film.mp4"
+
+    def pictures() -> Iterator[Rgb]:
+        for number in range(120):
+            rgb = np.full((80, 120, 3), (60, 30 + number, 90), np.uint8)
+            rgb[20:60, 10:40] = (250, 250, 202 + number // 4)
+            if number < 40 or number >= 80:
+                left = 60 + (number // 2) % 30
+                rgb[5:25, left : left + 20] = 250
+            yield rgb
+
+    video.write(path, pictures(), frames_per_second=20)
+    return path
+
+
+@pytest.fixture
+def analysed(tiny_model: Path, film: Path, bright: Any, tmp_path: Path) -> tuple[Predictor, Analysis, Path]:
+    predictor = Predictor(tiny_model, detector=bright)
+    keep = tmp_path / "keep"
+    return predictor, analyse(predictor, film, people=True, keep=keep), keep
+
+
+def same(one: Analysis, other: Analysis) -> None:
+    assert [lane.track for lane in one.people] == [lane.track for lane in other.people]
+    for a, b in zip(one.people, other.people, strict=True):
+        assert (a.start, a.stop, a.segments) == (b.start, b.stop, b.segments)
+        assert np.array_equal(a.probabilities, b.probabilities) and np.array_equal(a.moments, b.moments)
+        assert np.array_equal(a.prediction.probabilities, b.prediction.probabilities)
+
+
+def followed_so(
+    predictor: Predictor, film: Path, keep: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> Analysis:
+    """The analysis of a film in which people were followed as they were corrected."""
+    people = corrections.followed(keep)
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "follow", lambda *_, **__: people)
+        return analyse(predictor, film, people=True, keep=folder)
+
+
+def test_a_merge_is_as_if_it_had_been_followed_so(
+    analysed: tuple[Predictor, Analysis, Path], film: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    predictor, found, keep = analysed
+    assert [lane.track for lane in found.people] == [1, 2, 3]
+    small = [lane for lane in found.people if lane.stop - lane.start < 3]
+    a, b = (lane.track or 0 for lane in small)
+    film_read: list[object] = []
+    monkeypatch.setattr(video, "read", lambda *args, **_: film_read.append(args))
+    merged = merge(keep, found, a, b, predictor=predictor)
+    monkeypatch.undo()
+    assert not film_read and [lane.track for lane in merged.people] == [1, 2]
+    lane = merged.person(a)
+    assert lane.start < 0.2 and lane.stop == pytest.approx(6.0) and undoable(keep) == 1
+    assert not np.any((lane.moments > 2.3) & (lane.moments < 4.0)), "nobody in between"
+    same(merged, followed_so(predictor, film, keep, monkeypatch, tmp_path / "again"))
+    same(undo(keep, merged, predictor=predictor), found)
+    assert undoable(keep) == 0
+
+
+def test_a_split_is_as_if_it_had_been_followed_so(
+    analysed: tuple[Predictor, Analysis, Path], film: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    predictor, found, keep = analysed
+    (large,) = [lane for lane in found.people if lane.stop - lane.start > 5]
+    parts = split(keep, found, large.track or 0, 2.53, predictor=predictor)
+    assert [lane.track for lane in parts.people] == [1, 2, 3, 4]
+    assert parts.person(large.track or 0).stop == pytest.approx(2.6, abs=0.11)
+    assert parts.person(4).start == pytest.approx(2.6, abs=0.11) and parts.person(4).stop == large.stop
+    same(parts, followed_so(predictor, film, keep, monkeypatch, tmp_path / "again"))
+    together = merge(keep, parts, large.track or 0, 4, predictor=predictor)
+    same(together, found)
+    assert undoable(keep) == 2
+    same(undo(keep, together, predictor=predictor), parts)
+    again = undo(keep, parts, predictor=predictor)
+    same(again, found)
+    with pytest.raises(ConfigError, match="take back"):
+        undo(keep, again, predictor=predictor)
+
+
+def test_two_who_are_in_view_at_once(analysed: tuple[Predictor, Analysis, Path]) -> None:
+    predictor, found, keep = analysed
+    (large,) = [lane for lane in found.people if lane.stop - lane.start > 5]
+    other = next(lane for lane in found.people if lane is not large)
+    merged = merge(keep, found, large.track or 0, other.track or 0, predictor=predictor)
+    assert len(merged.people) == 2
+    one = merged.person(large.track or 0)
+    assert np.array_equal(one.probabilities, large.probabilities), "the first one is believed"
+    people = corrections.followed(keep)
+    assert people is not None and people.ids.min() >= 1
+    assert all(len(people.at(s, (120, 80))) <= 2 for s in np.arange(0, 6, 0.1))
+
+
+def test_portraits_follow(analysed: tuple[Predictor, Analysis, Path]) -> None:
+    predictor, found, keep = analysed
+    pictures = {lane.track: corrections.portrait(keep, found, lane.track or 0) for lane in found.people}
+    assert all(picture is not None and picture[:2] == b"\xff\xd8" for picture in pictures.values())
+    (large,) = [lane for lane in found.people if lane.stop - lane.start > 5]
+    parts = split(keep, found, large.track or 0, 3.0, predictor=predictor)
+    assert corrections.portrait(keep, parts, 4) not in (None, pictures[large.track])
+    assert corrections.portrait(keep, parts, 99) is None
+    assert corrections.portrait(keep / "gone", parts, 4) is None
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 9), (9, 1)])
+def test_a_merge_that_cannot_be(analysed: tuple[Predictor, Analysis, Path], a: int, b: int) -> None:
+    predictor, found, keep = analysed
+    with pytest.raises(ConfigError):
+        merge(keep, found, a, b, predictor=predictor)
+    assert undoable(keep) == 0
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 5.99, 99.0, float("nan")])
+def test_a_split_that_cannot_be(analysed: tuple[Predictor, Analysis, Path], seconds: float) -> None:
+    predictor, found, keep = analysed
+    with pytest.raises(ConfigError):
+        split(keep, found, 1, seconds, predictor=predictor)
+    assert undoable(keep) == 0
+
+
+def test_another_model_may_not_correct(
+    analysed: tuple[Predictor, Analysis, Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    _, found, keep = analysed
+    network, card = checkpoint.load(tiny_model)
+    next(network.backbone.parameters()).data.add_(0.01)
+    checkpoint.save(tmp_path / "other", network, card)
+    with pytest.raises(CheckpointError, match="another model"):
+        merge(keep, found, 1, 2, predictor=Predictor(tmp_path / "other"))
+
+
+def test_what_is_gone_is_said(analysed: tuple[Predictor, Analysis, Path]) -> None:
+    predictor, found, keep = analysed
+    shutil.rmtree(keep / "traces")
+    with pytest.raises(HarError, match="again"):
+        merge(keep, found, 1, 2, predictor=predictor)
