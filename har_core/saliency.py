@@ -92,7 +92,8 @@ def look(predictor: Predictor, path: Path, *, shown: int = 8) -> Looked:
     properties = video.probe(path)
     at, windows = plan(properties.seconds, spec, windows=predictor.card.windows)
     people = predictor.follow(path) if spec.view == "person" else None
-    wanted = {*np.linspace(0, len(at) - 1, min(shown, len(at))).round().astype(int).tolist()}
+    # Each from the middle of its share, so that it stands above the bars of its own moments.
+    wanted = {*np.floor((np.arange(shown) + 0.5) * len(at) / shown).astype(int).tolist()}
     fitted, kept = [], []
     for index, (_, rgb) in enumerate(looks(video.read(path, at), people, people.main if people else None)):
         fitted.append(fit(rgb, spec.size))

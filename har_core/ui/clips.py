@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit import runtime
 
 from har_core.config import AugmentConfig
 from har_core.ui.frame import reporting
@@ -19,6 +20,18 @@ def play(path: Path, *, autoplay: bool = True) -> None:
     """Play a clip, silently and over and over; a file that no browser plays is converted once."""
     with reporting(), st.spinner("Preparing the clip"):
         st.video(str(playable(path)), loop=True, autoplay=autoplay, muted=True, alt=f"The clip {path.name}")
+
+
+def served(path: Path, place: str) -> str:
+    """Where the browser finds a file: served in pieces, so that a seek does not wait for all that lies before.
+
+    `place` names what shows it. Called in every run: what was not asked for in one is forgotten at its end.
+    """
+    if not runtime.exists():
+        return ""
+    address = runtime.get_instance().media_file_mgr.add(str(path), "video/mp4", place)
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}{address}" if base else address
 
 
 def pick(table: pd.DataFrame, key: str, *, height: int = 420) -> int | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit import runtime
 
 from har_core import cuts, dataset, video, workspace
 from har_core.cuts import Cut, Made
@@ -14,6 +13,7 @@ from har_core.dataset import EXTENSIONS, groups
 from har_core.dataset.layouts import is_video
 from har_core.errors import DatasetError, HarError
 from har_core.ui import bench, own
+from har_core.ui.clips import served
 from har_core.ui.frame import go_to, plain, reporting
 from har_core.ui.jobs import Cancelled, Job, Report, jobs
 from har_core.ui.loaders import keep_upload
@@ -42,7 +42,7 @@ def cut_panel() -> None:
         shown = _shown(film, key, times)
         if shown is not None:
             path, of_shown = shown
-            _bench(film, key, times, _served(path), of_shown, path == film)
+            _bench(film, key, times, served(path, "har-cutting-bench"), of_shown, path == film)
 
 
 def _film() -> Path | None:
@@ -122,16 +122,6 @@ def _waiting(job: Job[None]) -> None:
     else:
         st.caption("The copy to look at was stopped.")
     st.button("Make the copy", icon=":material/play_arrow:", key=_AGAIN)
-
-
-def _served(path: Path) -> str:
-    """Where the browser finds a file: served in pieces, so that a seek does not wait for all that lies before."""
-    # Called in every run of the whole page: what was not asked for in one is forgotten at its end.
-    if not runtime.exists():
-        return ""
-    address = runtime.get_instance().media_file_mgr.add(str(path), "video/mp4", "har-cutting-bench")
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}{address}" if base else address
 
 
 @st.fragment

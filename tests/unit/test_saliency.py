@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ACTIONS, SPEC
 from numpy.typing import NDArray
 
 from har_core import saliency
 from har_core.batches import pack_embeddings
 from har_core.checkpoint import Card, load
-from har_core.config import NetworkConfig
+from har_core.config import ClipSpec, NetworkConfig
 from har_core.errors import ConfigError
 from har_core.images import heat
 from har_core.network import GRID, ActionNetwork
@@ -21,6 +20,9 @@ from har_core.saliency import Looked, Moments, Sight
 from har_core.values import Prediction, VideoProperties
 
 CLASSES = ("left", "right")
+ACTIONS = ("blink", "rise", "slide")
+"""Of the tiny model."""
+SPEC = ClipSpec(window_seconds=1.0, frames_per_second=8.0, most_frames=8, size=32)
 PROPERTIES = VideoProperties(2.0, 10.0, 20, 64, 48, "h264")
 
 
