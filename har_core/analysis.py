@@ -59,7 +59,8 @@ def analyse(
         people: also make a lane for each person.
         progress: told how many seconds of film are done, and of how many, over all passes.
         cancelled: asked at each step; once it says yes, Cancelled is raised and nothing is left behind.
-        keep: a folder for what corrections and drawing need, below `traces/`, and `thumbnail.jpg`.
+        keep: a folder for what corrections and drawing need, below `traces/`, a
+            picture of each person as `portraits/N.jpg`, and `thumbnail.jpg`.
         phase: told when finding people, looking, and making timelines begin.
         name: what to call the video; its file name where empty.
         config: smoothing, hysteresis and the least time in view.
@@ -89,6 +90,8 @@ def analyse(
             lanes = tuple(lane_of(ready, kept, folk, track) for track in seen(kept, folk)) if people and folk else ()
         if keep is not None and look.cover:
             (keep / "thumbnail.jpg").write_bytes(look.cover)
+        if keep is not None and lanes and folk:
+            traces.write_portraits(keep, lanes, folk.ids, card.clip.frames_per_second)
         steps.finish()
         damage = damage_of(path, look.number, look.lost, properties.seconds, video.cut_off(path))
     except OSError as error:

@@ -76,6 +76,7 @@ def undo(keep: Path, analysis: Analysis, *, predictor: Predictor) -> Analysis:
     steps.pop()
     found = _renewed(kept, analysis, before, _ids(kept, steps), predictor)
     _write(keep, steps)
+    _picture(keep, found)
     return found
 
 
@@ -99,15 +100,12 @@ def followed(keep: Path) -> People | None:
     return replace(kept.people, ids=ids[somebody], **rows)
 
 
-def portrait(keep: Path, analysis: Analysis, track: int) -> bytes | None:
-    """A picture of a person, JPEG, from about the middle of when they were in view; None where there is none."""
-    try:
-        kept = traces.read(keep)
-        lane = analysis.person(track)
-    except HarError:
-        return None
-    rate = float(analysis.settings["frames_per_second"])
-    return kept.picture(track, _ids(kept, _steps(keep)), (lane.start + lane.stop) / 2, rate)
+def _picture(keep: Path, analysis: Analysis) -> None:
+    """The portraits of who is there now; they are ornaments, a full disk costs no more than them."""
+    kept = traces.read(keep)
+    with contextlib.suppress(OSError):
+        rate = float(analysis.settings["frames_per_second"])
+        traces.write_portraits(keep, analysis.people, _ids(kept, _steps(keep)), rate)
 
 
 def _with(keep: Path, analysis: Analysis, step: Step, predictor: Predictor) -> Analysis:
@@ -118,6 +116,7 @@ def _with(keep: Path, analysis: Analysis, step: Step, predictor: Predictor) -> A
             f"Person {step['split'][0]} is not in view long enough on both sides of {step['split'][1]:.2f} s."
         )
     _write(keep, [*steps, step])
+    _picture(keep, found)
     return found
 
 

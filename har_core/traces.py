@@ -8,7 +8,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from har_core.errors import HarError
+from har_core.lanes import Lane
 from har_core.people import FIELDS, People
 
 WHOLE = -1
@@ -62,6 +63,20 @@ class Traces:
             return (self.folder / "pictures" / f"{mine[int(np.argmin(away))]}.jpg").read_bytes()
         except OSError:
             return None  # a picture is an ornament: its loss costs nothing else
+
+
+def write_portraits(keep: Path, lanes: Sequence[Lane], ids: NDArray[np.int64], frames_per_second: float) -> None:
+    """`keep/portraits/N.jpg` for each person N, from about the middle of when they were in view; no others."""
+    kept, folder = read(keep), keep / "portraits"
+    folder.mkdir(exist_ok=True)
+    there = {f"{lane.track}.jpg" for lane in lanes}
+    for old in folder.glob("*.jpg"):
+        if old.name not in there:
+            old.unlink(missing_ok=True)
+    for lane in lanes:
+        picture = kept.picture(lane.track or 0, ids, (lane.start + lane.stop) / 2, frames_per_second)
+        if picture is not None:
+            (folder / f"{lane.track}.jpg").write_bytes(picture)
 
 
 class Writer:

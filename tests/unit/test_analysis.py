@@ -155,7 +155,7 @@ def test_traces_are_kept_and_make_the_same_lanes(tiny_model: Path, pair: Path, b
     predictor = Predictor(tiny_model, detector=bright)
     keep = tmp_path / "keep"
     found = analyse(predictor, pair, people=True, keep=keep)
-    assert sorted(p.name for p in keep.iterdir()) == ["thumbnail.jpg", "traces"]
+    assert sorted(p.name for p in keep.iterdir()) == ["portraits", "thumbnail.jpg", "traces"]
     kept = traces.read(keep)
     assert kept.people is not None and kept.identity == predictor.engine.encoder.identity
     for lane in found.people:

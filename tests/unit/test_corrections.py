@@ -115,13 +115,15 @@ def test_two_who_are_in_view_at_once(analysed: tuple[Predictor, Analysis, Path])
 
 def test_portraits_follow(analysed: tuple[Predictor, Analysis, Path]) -> None:
     predictor, found, keep = analysed
-    pictures = {lane.track: corrections.portrait(keep, found, lane.track or 0) for lane in found.people}
-    assert all(picture is not None and picture[:2] == b"\xff\xd8" for picture in pictures.values())
+    shown = lambda: {p.stem: p.read_bytes() for p in (keep / "portraits").iterdir()}  # noqa: E731
+    before = shown()
+    assert sorted(before) == ["1", "2", "3"] and all(jpeg[:2] == b"\xff\xd8" for jpeg in before.values())
     (large,) = [lane for lane in found.people if lane.stop - lane.start > 5]
     parts = split(keep, found, large.track or 0, 3.0, predictor=predictor)
-    assert corrections.portrait(keep, parts, 4) not in (None, pictures[large.track])
-    assert corrections.portrait(keep, parts, 99) is None
-    assert corrections.portrait(keep / "gone", parts, 4) is None
+    after = shown()
+    assert sorted(after) == ["1", "2", "3", "4"] and after["4"] != after[str(large.track)]
+    undo(keep, parts, predictor=predictor)
+    assert shown() == before
 
 
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 9), (9, 1)])
