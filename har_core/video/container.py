@@ -59,15 +59,9 @@ class Source:
     """
 
     def __init__(self, path: Path, *, corrupt: bool = False) -> None:
-        _refuse(path)
         self.name = path.name
         self._corrupt = corrupt
-        options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-        try:
-            # The prefix keeps names such as `concat:x` or `http:` from being read as addresses.
-            self.container = av.open(f"file:{path.absolute()}", container_options=options)
-        except (av.error.FFmpegError, ValueError) as error:
-            raise VideoError(f"{path.name} is not a video in a known format ({_reason(error)}). {REENCODE}") from error
+        self.container = opened(path)
         try:
             self.stream = self._video_stream()
         except VideoError:
@@ -170,6 +164,21 @@ class Source:
             raise
         except av.error.FFmpegError:
             return []  # a damaged packet costs its own picture, not the file
+
+
+def opened(path: Path) -> av.container.InputContainer:
+    """An untrusted file, of a format that can lead to no other file.
+
+    Raises:
+        VideoError: it is missing, or no such file.
+    """
+    _refuse(path)
+    options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+    try:
+        # The prefix keeps names such as `concat:x` or `http:` from being read as addresses.
+        return av.open(f"file:{path.absolute()}", container_options=options)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(f"{path.name} is not a video in a known format ({_reason(error)}). {REENCODE}") from error
 
 
 def _refuse(path: Path) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import numpy as np
 
 from har_core.errors import VideoError
 from har_core.values import Rgb
+from har_core.video import client
 
 if TYPE_CHECKING:
     import av
@@ -26,14 +27,28 @@ _CLOCK = Fraction(1, 90_000)
 
 
 def write(
-    path: Path, frames: Iterable[Rgb], *, frames_per_second: float, seconds: Sequence[float] | None = None
-) -> None:
+    path: Path,
+    frames: Iterable[Rgb],
+    *,
+    frames_per_second: float,
+    seconds: Iterable[float] | None = None,
+    sound: Path | None = None,
+    report: Callable[[float], None] | None = None,
+) -> str:
     """Write the frames as an H.264 mp4 (4:2:0, quality 23, index at the front), whole or not at all.
 
     Args:
+        path: the film to be.
         frames: uint8 `(H, W, 3)` RGB, all of one size, at least one; odd sizes get one more row or column.
         frames_per_second: of the film, above 0; on average, where `seconds` is given.
-        seconds: when each frame begins, rising, the first one at 0; left out, they come evenly.
+        seconds: when each frame begins, rising, the first one at 0, asked for after its frame; left out, they
+            come evenly.
+        sound: a file, untrusted, whose sound shall go with the film from its first picture on: AAC and MP3 as they
+            are, other sound as AAC. It is read in a child process, and costs no more than itself if it is broken.
+        report: told the seconds of film for which sound is taken over; what it raises ends the work.
+
+    Returns:
+        A sentence where sound is missing that should be there, else nothing.
 
     Raises:
         VideoError: no frames, frames that differ in size, or the file cannot be written.
@@ -44,21 +59,41 @@ def write(
     first = next(rest, None)
     if first is None:
         raise VideoError(f"A video needs at least 1 frame, but {path.name} was to have none.")
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    name = f".{path.name}.{secrets.token_hex(4)}"
+    part, sounded = path.with_name(f"{name}.part"), path.with_name(f"{name}.sound.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         rate = Fraction(frames_per_second).limit_denominator(1001)
         clock: Fraction = 1 / rate
         stamps: Iterator[int] = itertools.count()
         if seconds is not None:
-            clock, stamps = _CLOCK, iter([round(Fraction(s) / _CLOCK) for s in seconds])
+            clock, stamps = _CLOCK, (round(Fraction(s) / _CLOCK) for s in seconds)
         _encode(part, zip(itertools.chain([first], rest), stamps, strict=False), first.shape, rate, clock)
-        part.replace(path)
+        note = _sounded(part, sound, sounded, report) if sound else ""
+        (sounded if sounded.exists() else part).replace(path)
+        return note
     except OSError as error:
         raise VideoError(f"{path.name} cannot be written: {error.strerror or error}.") from error
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        for left in (part, sounded):
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _sounded(film: Path, sound: Path, out: Path, report: Callable[[float], None] | None) -> str:
+    """Write the film with the sound of another file, where it has any; gives what to know of it."""
+    try:
+        for head, rgb in client.answers(sound, "sound", film=str(film.absolute()), out=str(out.absolute())):
+            if rgb is None:
+                if not head["taken"]:
+                    out.unlink(missing_ok=True)
+                return str(head["note"])
+            if report:
+                report(head["seconds"])
+    except VideoError as error:
+        out.unlink(missing_ok=True)  # the picture alone is worth having
+        return f"The film is silent. {error}"
+    return ""
 
 
 def _encode(

@@ -64,7 +64,10 @@ def _listen(requests: queue.SimpleQueue[str]) -> None:
 def _answered(request: dict[str, Any]) -> Iterator[Answer]:
     path = Path(request["path"])
     try:
-        yield from _ABOUT[request["ask"]](path) if request["ask"] in _ABOUT else _read(path, request)
+        if request["ask"] == "sound":
+            yield from _sounded(path, request)
+        else:
+            yield from _ABOUT[request["ask"]](path) if request["ask"] in _ABOUT else _read(path, request)
     except VideoError as error:
         yield {"error": str(error)}, None
     except MemoryError:
@@ -116,6 +119,16 @@ def _read(path: Path, request: dict[str, Any]) -> Iterator[Answer]:
         for instant, rgb in pictures:
             yield {"seconds": instant, "height": rgb.shape[0], "width": rgb.shape[1]}, rgb
     yield {"end": True}, None
+
+
+def _sounded(path: Path, request: dict[str, Any]) -> Iterator[Answer]:
+    from har_core.video import sound
+
+    told = sound.Told()
+    for seconds in sound.beside(Path(request["film"]), path, Path(request["out"]), told):
+        # A picture of one pixel says that the work goes on: whoever asks waits for no silent worker.
+        yield {"seconds": seconds, "height": 1, "width": 1}, np.zeros((1, 1, 3), np.uint8)
+    yield {"taken": told.taken, "note": told.note}, None
 
 
 def _send(answers: BinaryIO, head: dict[str, Any], rgb: Rgb | None) -> None:
