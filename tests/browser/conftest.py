@@ -73,8 +73,10 @@ def visit(browser: Browser) -> Iterator[Visit]:
     viewers: list[Viewer] = []
     come.viewers = viewers  # type: ignore[attr-defined]  # for the report below
     yield come
+    lost = [address for viewer in viewers for address in viewer.lost()]
     for context in contexts:
         context.close()
+    assert lost == []
     assert [complaint for viewer in viewers for complaint in viewer.complaints] == []
 
 

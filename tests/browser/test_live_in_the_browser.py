@@ -270,8 +270,7 @@ def test_the_connection_check_says_one_sentence(server: Server, visit: Visit) ->
     live(viewer)
     viewer.settled()  # a press while the page is still being built may be lost
     viewer.page.get_by_text("Connection", exact=True).click()
-    viewer.press("Check the connection")
-    expect(viewer.page.get_by_test_id("stAlert").filter(has_text="All is well")).to_be_visible()
+    viewer.press_until("Check the connection", viewer.page.get_by_test_id("stAlert").filter(has_text="All is well"))
 
 
 def test_a_browser_without_a_camera_is_told_so(server: Server, browser: Browser) -> None:
@@ -281,8 +280,8 @@ def test_a_browser_without_a_camera_is_told_so(server: Server, browser: Browser)
     live(viewer)
     viewer.settled()  # a press while the page is still being built may be lost
     viewer.page.get_by_text("Connection", exact=True).click()
-    viewer.press("Check the connection")
-    expect(viewer.page.get_by_test_id("stAlert")).to_contain_text(re.compile("no camera|does not allow"))
+    alert = viewer.page.get_by_test_id("stAlert").filter(has_text=re.compile("no camera|does not allow"))
+    viewer.press_until("Check the connection", alert)
     context.close()
 
 

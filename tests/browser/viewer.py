@@ -89,6 +89,7 @@ class Viewer:
     page: Page
     server: Server
     complaints: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
     @classmethod
     def at(cls, context: BrowserContext, server: Server) -> "Viewer":
@@ -100,8 +101,23 @@ class Viewer:
         return viewer
 
     def _listen(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not _PROBED.search(urlsplit(message.location.get("url", "")).path):
-            self.complaints.append(f"console error: {message.text} {message.location}")
+        address = message.location.get("url", "")
+        if message.type != "error" or _PROBED.search(urlsplit(address).path):
+            return
+        if "/media/" in address and "404" in message.text:  # judged when the page is at rest: see `lost`
+            self.gone.append(address)
+            return
+        self.complaints.append(f"console error: {message.text} {message.location}")
+
+    def lost(self) -> list[str]:
+        """Pictures and films that the page shows and the server does not have.
+
+        One that a newer picture has replaced while the browser still asked for it is no loss to anybody.
+        """
+        if not self.gone or self.page.is_closed():
+            return []
+        shown = self.page.evaluate("() => [...document.querySelectorAll('[src]')].map(e => e.src)")
+        return [f"not found, though it is on the page: {address}" for address in self.gone if address in shown]
 
     def _look_at(self, url: str) -> None:
         parts = urlsplit(url)
@@ -128,6 +144,16 @@ class Viewer:
     def press(self, name: str) -> None:
         """Click the button of this name."""
         self.page.get_by_role("button", name=name, exact=True).click()
+
+    def press_until(self, name: str, sign: Locator) -> None:
+        """Click a button, and again where a page that was still being built lost the press, until `sign` is there."""
+        for patience in (PATIENCE / 8, PATIENCE / 4, PATIENCE):
+            self.settled()
+            self.press(name)
+            with contextlib.suppress(AssertionError):
+                expect(sign.first).to_be_visible(timeout=patience)
+                return
+        expect(sign.first).to_be_visible()
 
     def fill_in(self, label: str, value: object) -> None:
         """Type into a field and leave it."""
