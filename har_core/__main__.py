@@ -21,6 +21,7 @@ from har_core import (
     commands,
     dataset_commands,
     doctor_commands,
+    predict_commands,
     run_commands,
     search_commands,
     speed_commands,
@@ -123,13 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     calibrate.add_argument("--out", type=Path, metavar="FILE", help="also write the figures into a JSON file")
 
-    predict = command("predict", commands.predict, "Name the action of clips.")
-    predict.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
-    predict.add_argument("--model", type=Path, required=True, help="a model folder, or a run's folder")
-    predict.add_argument("--top", type=int, default=5, metavar="K", help="how many actions to name (default 5)")
-
-    predict.add_argument("--people", action="store_true", help="also name what each person does, and when")
-    predict.add_argument("--detector", default="auto", help="what finds people: auto, none, a name or a path")
+    predict_commands.add_options(
+        command("predict", predict_commands.predict, "Name the actions in videos, and when they happen.")
+    )
 
     live = command("live", commands.live, "Watch a file, a camera or a stream, as the Live page does.")
     live.add_argument("source", metavar="SOURCE", help="a file, the number of a camera, or an address (rtsp://...)")

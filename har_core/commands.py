@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from har_core import PROJECT, runs, turns, weights, workspace
 from har_core.config import LiveConfig, TrainConfig
@@ -22,9 +22,6 @@ from har_core.errors import CheckpointError, ConfigError, HarError, RunError
 from har_core.events import Ended, EpochEnded, Event, Failed, Prepared, Stepped, Waiting, encode
 from har_core.scalars import Scalars
 from har_core.terminal import event_printer, print_json, progress_bar
-
-if TYPE_CHECKING:
-    from har_core.detection import Detector
 
 
 def settings(given: argparse.Namespace) -> TrainConfig:
@@ -213,57 +210,8 @@ def calibrate(given: argparse.Namespace) -> int:
     return 0
 
 
-def predict(given: argparse.Namespace) -> int:
-    """Name the action of clips; 1 where one of them cannot be read."""
-    from har_core.evaluation import as_json
-    from har_core.headless import person
-    from har_core.prediction import Predictor
-
-    if given.top < 1:
-        raise ConfigError(f"--top must be at least 1, but is {given.top}.")
-    predictor = Predictor(model_folder(given.model), detector=_detector(given.detector))
-    if given.people and predictor.detector is None:
-        raise CheckpointError(f"--people needs a detector. {_FETCH}")
-    if predictor.note:
-        print(f"har_core: note: {predictor.note}", file=sys.stderr)
-    if given.people and "person" not in predictor.card.views:
-        print("har_core: note: this model has learned from whole pictures: what it says of one person is a guess.",
-              file=sys.stderr)  # fmt: skip
-    answers: list[dict[str, Any]] = []
-    with progress_bar("clips") as report:
-        for done, clip in enumerate(given.clips, 1):
-            try:
-                seen = predictor.examine(clip)
-                top = as_json(seen.prediction, given.top)
-                answer: dict[str, Any] = {"clip": str(clip), "seconds": seen.properties.seconds, "top": top}
-                answer |= {"unsure": seen.unsure, "unsure_below": seen.prediction.unsure_below}
-                answer["damage"] = seen.damage
-                if given.people:
-                    answer["people"] = [person(seen, given.top) for seen in predictor.everybody(clip)]
-                answers.append(answer)
-            except HarError as error:
-                answers.append({"clip": str(clip), "error": str(error)})
-            report(done, len(given.clips))
-    if given.json:
-        print_json(answers)
-    failed = [answer for answer in answers if "error" in answer]
-    for answer in answers if not given.json else ():
-        if answer.get("damage"):
-            print(f"{answer['clip']}\tunsure: {answer['damage']}")
-        elif answer.get("unsure"):
-            print(f"{answer['clip']}\tunsure: it would need {answer['unsure_below']:.3f}")
-        for place in answer.get("top", ()):
-            print(f"{answer['clip']}\t{place['probability']:.3f}\t{' '.join(place['action'].split())}")
-        _print_people(answer.get("people", ()))
-    if len(failed) == 1:
-        print(f"har_core: {failed[0]['error']}", file=sys.stderr)
-    elif failed:
-        each = "" if given.json else " " + " ".join(answer["error"] for answer in failed)
-        print(f"har_core: {len(failed)} of {len(answers)} clips could not be predicted.{each}", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def _print_people(people: Iterable[dict[str, Any]]) -> None:
+def print_timeline(people: Iterable[dict[str, Any]]) -> None:
+    """A line for each thing that somebody did, as `headless.person` gives it; id None is the whole picture."""
     for who in people:
         name = "whole picture" if who["id"] is None else f"person {who['id']}"
         for part in who["timeline"]:
@@ -271,14 +219,7 @@ def _print_people(people: Iterable[dict[str, Any]]) -> None:
             print(f"{name}\t{part['start']:.1f}-{part['stop']:.1f} s\t{part['probability']:.3f}\t{action}")
 
 
-_FETCH = "List and fetch them with `python -m har_core weights`."
-
-
-def _detector(choice: str) -> "Detector | None":
-    """The detector asked for by name; None leaves "auto" to whoever needs it."""
-    from har_core import detection
-
-    return None if choice == "auto" else detection.load(choice)
+FETCH = "List and fetch them with `python -m har_core weights`."
 
 
 def live(given: argparse.Namespace) -> int:
@@ -295,11 +236,11 @@ def live(given: argparse.Namespace) -> int:
     engine = Engine(model_folder(given.model))
     detector = detection.load(config.detector, config) if config.view != "frame" else None
     if detector is None and config.view == "person":
-        raise CheckpointError(f"--view person needs a detector. {_FETCH}")
+        raise CheckpointError(f"--view person needs a detector. {FETCH}")
     is_file = headless.is_file(given.source)
     recognizer = LiveRecognizer(engine, detector, config, threaded=given.realtime or not is_file, remember=True)
     if detector is None and config.view == "auto":
-        print(f"har_core: note: there is no detector, so the whole picture is looked at. {_FETCH}", file=sys.stderr)
+        print(f"har_core: note: there is no detector, so the whole picture is looked at. {FETCH}", file=sys.stderr)
     endless = not is_file or (given.loop and given.seconds == math.inf)
     watching = headless.ended_by_interrupt() if endless else contextlib.nullcontext(lambda: False)
     try:
@@ -315,7 +256,7 @@ def live(given: argparse.Namespace) -> int:
         return 0
     print(f"{told['frames']} frames, {told['fps']:.1f} a second, {told['dropped']} dropped, "
           f"latency {told['latency_ms']['p50']:.0f} ms (95 %: {told['latency_ms']['p95']:.0f} ms)")  # fmt: skip
-    _print_people(told["people"])
+    print_timeline(told["people"])
     if told["trouble"]:
         print(f"har_core: {told['trouble']}", file=sys.stderr)
     return 0

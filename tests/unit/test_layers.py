@@ -19,9 +19,10 @@ ORDER = [
     "figures_of_scores", "checkpoint", "transfer", "preparation", "glimpses", "training", "proposals", "search",
     "rehearsal", "speed", "engine", "buffers", "prediction", "saliency",
     "traces", "spotting", "analysis", "corrections", "annotate",
-    "meter", "live", "headless", "evaluation", "certainty", "comparison", "probing", "recalibration", "embeddings",
-    "baselines", "atlas", "doctor", "terminal", "scalars", "analyse_commands", "commands", "evaluate_commands",
-    "dataset_commands", "run_commands", "search_commands", "speed_commands", "doctor_commands", "__main__", "ui",
+    "meter", "live", "headless", "evaluation", "certainty", "comparison", "mending", "probing", "recalibration",
+    "embeddings", "baselines", "atlas", "doctor", "terminal", "scalars", "analyse_commands", "commands",
+    "predict_commands", "evaluate_commands", "dataset_commands", "run_commands", "search_commands",
+    "speed_commands", "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
 DATASET_ORDER = [
     "layouts", "groups", "edits", "history", "index", "versions", "splits", "archives", "ucf", "library", "imports",
