@@ -109,13 +109,13 @@ def _clip_of(source: Dataset, path: Path) -> tuple[Clip | None, float]:
 def _choices(scored: Scored, key: str) -> tuple[str, bool]:
     """For which action moments and places are to speak, and whether places are to be shown."""
     said = scored.prediction.action
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         action = said
         if not scored.right:
             action = st.segmented_control(
                 "What speaks for", [said, scored.action], default=said, required=True,
                 key=f"explained {key} {scored.clip}",
-                format_func=lambda name: plain(f"{name}, what it said" if name == said else f"{name}, the truth"),
+                format_func=lambda name: plain(f"{name}, what it said" if name == said else f"{name}, its label"),
             ) or said  # fmt: skip
         glows = st.toggle(
             "Where it looked", key=f"glow {key}",

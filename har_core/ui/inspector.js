@@ -40,7 +40,7 @@ export default function (component) {
       const first = one.kind === "said" || one.kind === "both", right = one.kind === "true" || one.kind === "both";
       const row = element("div", `row${first ? " said" : ""}${right ? " true" : ""}`);
       const name = element("div", "name", one.name);
-      if (right) name.append(element("span", "tag is-true", "true"));
+      if (right) name.append(element("span", "tag is-true", "label"));
       else if (first) name.append(element("span", "tag", "wrong"));
       name.title = one.name;
       const rail = element("div", "rail"), fill = element("span", "fill");
