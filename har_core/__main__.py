@@ -21,6 +21,7 @@ from har_core import (
     commands,
     dataset_commands,
     doctor_commands,
+    evaluate_commands,
     predict_commands,
     run_commands,
     search_commands,
@@ -104,11 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("speed", speed_commands.measure_speed, "Measure how fast this machine trains, for forecasts.")
 
-    evaluate = command("evaluate", commands.evaluate, "Score a model on labelled clips.")
-    evaluate.add_argument("--model", type=Path, required=True, help="a model folder, or a run's folder")
-    evaluate.add_argument("--data", type=Path, required=True, help="folder of clips")
-    evaluate.add_argument("--split", choices=("train", "validation", "test", "all"), default="validation")
-    evaluate.add_argument("--baselines", action="store_true", help="also score majority, shape, shuffled, one frame")
+    evaluate_commands.add_options(command("evaluate", evaluate_commands.evaluate, "Score a model on labelled clips."))
 
     calibrate = command(
         "calibrate", commands.calibrate, "Fit anew how sure a model may say it is; its weights stay as they are."

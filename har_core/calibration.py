@@ -87,8 +87,23 @@ def negative_log_likelihood(probabilities: Floats, labels: Labels) -> float:
     return float(-np.log(np.maximum(probabilities[np.arange(len(true)), true], _SMALLEST)).mean())
 
 
-def calibration_error(probabilities: Floats, labels: Labels) -> float:
-    """The expected calibration error, in [0, 1]: how far on average the confidence is from the share that is right.
+class Bin(NamedTuple):
+    """So many clips of like confidence, `low` to `high`, `confidence` on average; `right` of them are right."""
+
+    low: float
+    high: float
+    confidence: float
+    right: int
+    clips: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of its clips that is right."""
+        return self.right / self.clips
+
+
+def reliability(probabilities: Floats, labels: Labels) -> list[Bin]:
+    """How often answers of like confidence are right, rising by confidence.
 
     Clips are sorted by confidence into 15 bins, fewer where that would leave under 5 clips to each. The bins
     hold equally many clips (Nixon et al. 2019, arXiv:1904.01685): bins of equal width are mostly empty here.
@@ -96,8 +111,20 @@ def calibration_error(probabilities: Floats, labels: Labels) -> float:
     confidence, right = _answers(probabilities, labels)
     order = np.argsort(confidence, kind="stable")
     bins = int(np.clip(len(order) // _CLIPS_A_BIN, 1, _MOST_BINS))
-    gaps = [abs(float((confidence[part] - right[part]).sum())) for part in np.array_split(order, bins)]
-    return sum(gaps) / len(order)
+    return [
+        Bin(float(confidence[part[0]]), float(confidence[part[-1]]), float(confidence[part].mean()),
+            int(right[part].sum()), len(part))
+        for part in np.array_split(order, bins)
+    ]  # fmt: skip
+
+
+def calibration_error(probabilities: Floats, labels: Labels) -> float:
+    """The expected calibration error, in [0, 1]: how far on average the confidence is from the share that is right.
+
+    By the bins of `reliability`.
+    """
+    bins = reliability(probabilities, labels)
+    return sum(abs(each.confidence * each.clips - each.right) for each in bins) / sum(each.clips for each in bins)
 
 
 class Kept(NamedTuple):

@@ -160,37 +160,6 @@ def _work(run: runs.Run, *, quiet: bool) -> int:
     return 0
 
 
-def evaluate(given: argparse.Namespace) -> int:
-    """Score a model on labelled clips."""
-    from har_core import dataset, evaluation
-    from har_core.prediction import Predictor
-
-    predictor = Predictor(model_folder(given.model))
-    with progress_bar("reading") as report:
-        source = dataset.read(given.data, progress=report)
-    clips = evaluation.select(source, predictor.card, given.split)
-    with progress_bar("clips") as report:
-        known = evaluation.remarks(source, predictor.card, given.split)
-        scores = evaluation.evaluate(predictor, source, clips, notes=known, progress=report)
-    for note in scores.notes:
-        print(f"har_core: note: {note}", file=sys.stderr)
-    dumb: dict[str, float] = {}
-    if given.baselines:
-        with progress_bar("baselines") as report:
-            dumb = evaluation.baselines(predictor, source, scores, progress=report)
-    if given.json:
-        print_json(scores.to_json() | ({"baselines": dumb} if given.baselines else {}))
-        return 0
-    low, high = scores.interval
-    print(f"accuracy {scores.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}), macro F1 {scores.macro_f1:.3f}")
-    print(scores.per_class().round(3).to_string(index=False))
-    for name, accuracy in dumb.items():
-        print(f"baseline {name}: {accuracy:.1%}")
-    for clip, reason in scores.skipped:
-        print(f"skipped {clip}: {reason}")
-    return 0
-
-
 def calibrate(given: argparse.Namespace) -> int:
     """Fit what a model's probabilities mean, and below which it is unsure, anew."""
     from har_core import recalibration

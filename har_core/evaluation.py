@@ -1,7 +1,6 @@
 """How good a model is: scores with intervals, the confusion matrix, and what dumber rules would score."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,12 +25,16 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A clip, by its path below the data set's folder, its true action and what the model says of it."""
+    """A clip, by its path below the data set's folder, its true action and what the model says of it.
+
+    `group` says who or where was filmed; clips of one group are not independent. A clip whose group is "" is its own.
+    """
 
     clip: str
     path: Path
     action: str
     prediction: Prediction
+    group: str = ""
 
     @property
     def right(self) -> bool:
@@ -192,7 +195,7 @@ def evaluate(
                 if isinstance(seen, str):
                     skipped.append((name, seen))
                 else:
-                    scored.append(Scored(name, clip.path, clip.action, seen))
+                    scored.append(Scored(name, clip.path, clip.action, seen, clip.group))
                 progress(done, len(clips))
         finally:
             pool.shutdown(cancel_futures=True)
@@ -202,38 +205,14 @@ def evaluate(
     return Evaluation(predictor.card.classes, tuple(scored), (*source.skipped, *skipped), tuple(notes))
 
 
-def baselines(
-    predictor: Predictor, source: Dataset, evaluation: Evaluation, *, progress: Report = lambda done, total: None
-) -> dict[str, float]:
-    """Accuracies of dumber rules on the clips of `evaluation`: what a model must beat to have learned motion.
-
-    `majority` and `shape and length` learn from the clips that trained the model; the other two are the
-    model itself, shown the frames of each window in random order, or one frame of each window alone.
-    """
-    properties = dict(zip((clip.path for clip in source.clips), source.properties, strict=True))
-    scores: dict[str, float] = {}
-    if "train" in predictor.card.split and (train := _training_clips(source, predictor.card)):
-        commonest = Counter(clip.action for clip in train).most_common(1)[0][0]
-        scores["majority"] = float(np.mean([s.action == commonest for s in evaluation.scored]))
-        held = [(properties[s.path], s.action) for s in evaluation.scored]
-        scores["shape and length"] = shape_baseline([(properties[c.path], c.action) for c in train], held)
-    shuffled, single = [], []
-    for done, clip in enumerate(evaluation.scored, 1):
-        shuffled.append(predictor.examine(clip.path, shuffle=done).prediction.action == clip.action)
-        single.append(predictor.examine(clip.path, single=True).prediction.action == clip.action)
-        progress(done, len(evaluation.scored))
-    return {**scores, "shuffled frames": float(np.mean(shuffled)), "single frame": float(np.mean(single))}
-
-
-def _training_clips(source: Dataset, card: Card) -> tuple[Clip, ...]:
-    try:
-        return select(source, card, "train")
-    except DatasetError:
-        return ()
-
-
 def shape_baseline(train: Sequence[tuple[VideoProperties, str]], held: Sequence[tuple[VideoProperties, str]]) -> float:
     """The accuracy of a random forest that sees no pixel: size, length, frame rate and codec alone."""
+    told = shape_answers(train, [facts for facts, _ in held])
+    return float(np.mean(np.asarray(told) == np.array([action for _, action in held])))
+
+
+def shape_answers(train: Sequence[tuple[VideoProperties, str]], held: Sequence[VideoProperties]) -> list[str]:
+    """What that forest, learned from `train`, says of each of `held`."""
     codecs = sorted({facts.codec for facts, _ in train})
 
     def describe(facts: VideoProperties) -> list[float]:
@@ -241,4 +220,5 @@ def shape_baseline(train: Sequence[tuple[VideoProperties, str]], held: Sequence[
         return [*shape, facts.seconds, facts.frames, facts.frames_per_second, *(facts.codec == c for c in codecs)]
 
     forest = RandomForestClassifier(300, random_state=0).fit([describe(f) for f, _ in train], [a for _, a in train])
-    return float(np.mean(forest.predict([describe(f) for f, _ in held]) == np.array([a for _, a in held])))
+    told: list[str] = forest.predict([describe(f) for f in held]).tolist()
+    return told

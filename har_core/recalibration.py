@@ -120,6 +120,25 @@ def recalibrate(
     return Recalibrated(folder, fitted.figures, tuple(notes), (*source.skipped, *skipped))
 
 
+def keep(folder: Path, card: Card, *, unsure_below: float, temperature: float, on: str) -> None:
+    """Give a model a threshold and a temperature that somebody has chosen; its card says so.
+
+    Args:
+        folder: of the checkpoint; whoever has loaded it goes on as before, until it is loaded anew.
+        card: the one that was looked at.
+        unsure_below: a probability.
+        temperature: as in the card.
+        on: which clips were looked at when choosing, in words.
+
+    Raises:
+        HarError: the model was replaced meanwhile, or a number lies outside its range.
+    """
+    chosen = {"temperature": temperature, "unsure below": unsure_below, "on": on}
+    told = card.calibration | {"by hand": chosen}
+    fresh = replace(card, temperature=temperature, unsure_below=unsure_below, calibration=told)
+    checkpoint.replace_card(folder, fresh, of=card)
+
+
 def _too_few(source: Dataset, clips: int, actions: int) -> DatasetError:
     return DatasetError(
         f"Calibration needs {LEAST_CLIPS} readable clips or more, of two of the model's actions or more, but "

@@ -1,5 +1,6 @@
 """A run as one file, to keep or to give away, and back: weights are safetensors, all else is JSON, never a pickle."""
 
+import json
 import secrets
 import shutil
 import tempfile
@@ -8,9 +9,11 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-from har_core import checkpoint
+from har_core import checkpoint, notes
+from har_core.config import TrainConfig
 from har_core.dataset.archives import unpack
 from har_core.errors import HarError, RunError
+from har_core.events import Ended, encode
 from har_core.runs import Run
 
 _WEIGHTS, _CARD = "best/weights.safetensors", "best/card.json"
@@ -67,6 +70,39 @@ def bring(archive: Path, root: Path) -> Run:
             return Run(folder.rename(_free(root, folder)))
     except OSError as error:
         raise RunError(f"{archive.name} cannot be imported: {error.strerror}. Make room in the workspace.") from None
+
+
+def adopt(model: Path, root: Path, *, dataset: Path) -> Run:
+    """A run under `root` that is a copy of a model which came with the project, so that its card may be changed.
+
+    Args:
+        model: the folder of the model.
+        root: of the runs.
+        dataset: what the copy is used with; a resumed or cloned run would train on it.
+
+    Raises:
+        HarError: the model is damaged, or there is no room.
+    """
+    card = checkpoint.read_card(model)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=root) as scratch:
+            folder = Path(scratch, "run")
+            (folder / "best").mkdir(parents=True)
+            for name in ("card.json", "weights.safetensors"):
+                shutil.copyfile(checkpoint.present(model) / name, folder / "best" / name)
+            (folder / "config.json").write_text(
+                json.dumps(TrainConfig(dataset=str(dataset)).to_json()), encoding="utf-8"
+            )
+            accuracy = card.scores.get("accuracy")
+            ended = Ended("epochs", card.epoch, accuracy if isinstance(accuracy, float) else 0.0)
+            (folder / "events.jsonl").write_text(encode(ended), encoding="utf-8")
+            made = Run(folder.rename(_free(root, folder)))
+    except OSError as error:
+        raise RunError(f"{model.name} cannot be copied: {error.strerror}. Make room in the workspace.") from None
+    notes.write(made.folder, notes.Notes(title=f"{model.name}, a copy"))
+    return made
 
 
 def _sweep(root: Path) -> None:

@@ -1,16 +1,28 @@
-"""Evaluate: how good a model is, what it mixes up, and the clips behind each number."""
+"""Evaluate: how good a model is, what it mixes up and why, and the clips behind each number."""
 
 import streamlit as st
 
+from har_core.ui.calibrating import show_calibration
 from har_core.ui.choose import choose_dataset_for, choose_model
+from har_core.ui.comparing import show_comparison
+from har_core.ui.confusing import show_confusion
 from har_core.ui.frame import title
-from har_core.ui.loaders import baselines, evaluated, evaluation_key, read_dataset
-from har_core.ui.scores import downloads, show_baselines, show_clips, show_confusion, show_per_class, show_scores
-from har_core.ui.shelf import shelf
+from har_core.ui.loaders import read_dataset
+from har_core.ui.moving import show_motion
+from har_core.ui.scores import show_downloads, show_head, show_scores
+from har_core.ui.scoring import Question, begin
 
-title("Evaluate", "How good a model is on clips it has not seen, and what it mixes up.")
+title("Evaluate", "How good a model is on clips it has not seen, what it mixes up, and what to do about it.")
 
 SPLITS = {"validation": "Validation", "test": "Test", "train": "Train", "all": "All clips"}
+VIEWS = {
+    "Confusion": show_confusion,
+    "Scores": show_scores,
+    "Calibration": show_calibration,
+    "Motion": show_motion,
+    "Compare": show_comparison,
+    "Report": show_downloads,
+}
 
 one, two, three = st.columns([3, 2, 2])
 with one:
@@ -26,29 +38,13 @@ with three:
     choices = list(SPLITS) if model.run is not None else ["all"]
     split = st.selectbox("Clips", choices, format_func=SPLITS.__getitem__, key="evaluate_split")
 
-source = read_dataset(folder)
-key = evaluation_key(model, source, split)
-pressed = st.button("Evaluate", type="primary", icon=":material/analytics:")
-if not pressed and key not in shelf("evaluations"):
-    st.caption("Each clip is predicted once; a few seconds for a small data set. The scores then stay at hand.")
+question = Question(model, read_dataset(folder), split)
+if not begin(question):
     st.stop()
-
-scores = evaluated(model, source, split, key)
-show_scores(scores, split=split)
-left, right = st.columns([3, 2], gap="medium")
-name = f"{model.name}-{split}"
-with left:
-    st.subheader("Confusion matrix", anchor=False)
-    cell = show_confusion(scores, name)
-with right:
-    st.subheader("Each action", anchor=False)
-    show_per_class(scores)
-st.subheader("Clips", anchor=False)
-show_clips(scores, cell, name)
-
-st.subheader("Against dumber rules", anchor=False)
-if st.button("Compare with baselines", icon=":material/balance:") or key in shelf("baselines"):
-    show_baselines(baselines(model, source, scores, key), scores.accuracy)
-else:
-    st.caption("What would be scored without looking at motion, or without looking at all? Takes a little longer.")
-downloads(scores, name)
+scores = question.scores()
+show_head(question, scores)
+view = st.segmented_control(
+    "View", list(VIEWS), default="Confusion", required=True, key="evaluate_view", label_visibility="collapsed",
+    persist_state="session",
+)  # fmt: skip
+VIEWS[view](question, scores)  # only what is shown is computed

@@ -13,7 +13,8 @@ bench      a film with a timeline and marks, drawn in the browser
 cutting    cutting a film into clips: the Cut tab
 settings   the form that gives a TrainConfig
 following  a training run as it goes on
-scores     what an evaluation shows
+scores     an evaluation in numbers; beside it scoring (on its way), confusing (the matrix and its clips), calibrating,
+           moving (does it use time) and comparing (two models)
 atlas      the map of a data set
 suspects   labels in doubt and outliers, each to be decided about
 films      small pictures of clips that run under the pointer

@@ -9,20 +9,19 @@ import streamlit as st
 from har_core.dataset import Dataset
 from har_core.ui.filters import sort_by_doubt
 from har_core.ui.frame import reporting
-from har_core.ui.jobs import Cancelled, Job, Report, Work, jobs
-from har_core.ui.loaders import evaluation_key, models, predictor
+from har_core.ui.loaders import models
 from har_core.ui.reading import bar
-from har_core.ui.shelf import shelf
+from har_core.ui.scoring import Question, job_of, start
 
 if TYPE_CHECKING:
     from har_core.evaluation import Evaluation
-    from har_core.prediction import Predictor
 
 Doubts = dict[str, tuple[float, str]]
 """Of each clip that a model scored: how surely it contradicts the label, -1 to 1, and what it says, "" if it agrees."""
 
 
-_ASKED = "doubting asked"
+_ASKED, _SORTED = "doubting asked", "doubting sorted"
+_SPLIT = "everything"  # ambiguous clips too: what a model says of them may settle what they show
 
 
 def choose_doubter(source: Dataset) -> None:
@@ -37,43 +36,33 @@ def choose_doubter(source: Dataset) -> None:
         asked = st.button("Score the clips", icon=":material/play_arrow:", type="primary")
         if asked:
             with reporting():
-                ready = predictor(able[name])  # here, for it says that it is loading
-                key = evaluation_key(able[name], source, "all")
-                jobs().start(("doubts", key), _work(ready, source))
-                st.session_state[_ASKED] = (source.root, key)
+                question = Question(able[name], source, _SPLIT)
+                start(question)
+                st.session_state[_ASKED] = (source.root, name)
                 st.rerun()
-
-
-def _work(ready: Predictor, source: Dataset) -> Work[Evaluation]:
-    def work(report: Report, cancelled: Cancelled) -> Evaluation:
-        from har_core import evaluation
-
-        notes = evaluation.remarks(source, ready.card, "all")
-        return evaluation.evaluate(ready, source, source.clips, notes=notes, progress=report)
-
-    return work
 
 
 def take_doubts(source: Dataset) -> Doubts:
     """What the model asked last says against the clips' labels; empty, and how far it is, until it is done."""
-    root, key = st.session_state.get(_ASKED, (None, None))
-    if root != source.root:
+    root, name = st.session_state.get(_ASKED, (None, None))
+    model = next((model for model in models() if model.name == name), None)
+    if root != source.root or model is None:
         return {}
-    done = shelf("evaluations")
-    if key not in done:
-        job: Job[Evaluation] | None = jobs().get(("doubts", key))
-        if job is None or job.cancelled:
-            return {}
-        if job.running:
-            bar(job, "The model looks at the clips")
-            return {}
-        with reporting():
-            done.get(key, job.result)
+    question = Question(model, source, _SPLIT)
+    job = job_of(question)
+    if job is None or job.cancelled:
+        return {}
+    if job.running:
+        bar(job, "The model looks at the clips")
+        return {}
+    found: Doubts = {}
+    with reporting():
+        job.result()
+        if st.session_state.get(_SORTED) is not job:
+            st.session_state[_SORTED] = job
             sort_by_doubt(source.root.name)
-        if key not in done:  # it failed, and the reason was said
-            return {}
-    scores: Evaluation = done.get(key, dict)  # type: ignore[assignment]  # it is there
-    return shelf("doubts", 8).get(key, lambda: _from(scores))
+        found |= question.once("doubts", lambda: _from(question.scores()))
+    return found
 
 
 def _from(scores: Evaluation) -> Doubts:

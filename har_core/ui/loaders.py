@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,12 @@ import streamlit as st
 from har_core import PROJECT, runs, video, workspace
 from har_core import dataset as datasets
 from har_core.dataset import Dataset
-from har_core.errors import HarError, VideoError
+from har_core.errors import VideoError
 from har_core.ui.jobs import Job, jobs
 from har_core.ui.shelf import shelf
 
 if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
-
-    from har_core.evaluation import Evaluation
     from har_core.prediction import Examined, Predictor
-    from har_core.values import Seen
 
 UPLOADS_BYTES = 4 * 2**30
 Report = Callable[[int, int], None]
@@ -61,6 +57,19 @@ class Model:
     def limits(self) -> str:
         """What it is not good for, in words; empty where its card does not say."""
         return str(self._card().get("limits", ""))
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """What it has learned from: "frame", "person" or both; empty where the card is damaged."""
+        views = self._card().get("views")
+        return tuple(map(str, views)) if isinstance(views, list) else ()
+
+    @property
+    def window_seconds(self) -> float:
+        """How much of a video it looks at in one go; 0 where the card is damaged."""
+        clip = self._card().get("clip")
+        seconds = clip.get("window_seconds") if isinstance(clip, dict) else None
+        return float(seconds) if isinstance(seconds, (int, float)) else 0.0
 
     def _card(self) -> dict[str, object]:
         try:
@@ -166,72 +175,11 @@ def _predictor(folder: Path, stamp: int) -> Predictor:
     return loaded
 
 
-def evaluation_key(model: Model, source: Dataset, split: str) -> tuple[object, ...]:
-    """What an evaluation depends on; the shelf keeps it under this."""
-    return (model.folder, model.stamp, source.root, source.fingerprint, split)
-
-
-def evaluated(model: Model, source: Dataset, split: str, key: tuple[object, ...]) -> Evaluation:
-    """The model's scores on a split, computed once.
-
-    Raises:
-        HarError: the model is damaged, or has no such split of this data set.
-    """
-
-    def evaluate() -> Evaluation:
-        ready = predictor(model)  # first: it says that it is loading, and what comes next needs the same modules
-        from har_core import evaluation
-
-        clips = evaluation.select(source, ready.card, split)
-        with progress("Predicting the clips") as report:
-            known = evaluation.remarks(source, ready.card, split)
-            return evaluation.evaluate(ready, source, clips, notes=known, progress=report)
-
-    with st.container():  # a place for what is drawn meanwhile, as in `progress`
-        return shelf("evaluations").get(key, evaluate)
-
-
-def baselines(model: Model, source: Dataset, scores: Evaluation, key: tuple[object, ...]) -> dict[str, float]:
-    """What dumber rules score on the same clips, computed once."""
-
-    def compare() -> dict[str, float]:
-        from har_core import evaluation
-
-        with progress("Asking dumber rules") as report:
-            return evaluation.baselines(predictor(model), source, scores, progress=report)
-
-    with st.container():
-        return shelf("baselines").get(key, compare)
-
-
 def examined(model: Model, clip: Path) -> Examined:
     """What the model says of a clip and what it looked at, computed once."""
     status = clip.stat()
     key = (model.folder, model.stamp, clip, status.st_size, status.st_mtime_ns)
     return shelf("predictions", 64).get(key, lambda: predictor(model).examine(clip, thumbnails=8))
-
-
-def everybody(model: Model, clip: Path) -> tuple[list[Seen], dict[int, bytes]]:
-    """Each person of a clip with what was done, and their pictures; computed once."""
-    status = clip.stat()
-    key = ("people", model.folder, model.stamp, clip, status.st_size, status.st_mtime_ns)
-    ready = predictor(model)
-    return shelf("people", 64).get(key, lambda: (ready.everybody(clip), ready.portraits(clip)))
-
-
-def look_at(model: Model, files: Sequence[UploadedFile]) -> tuple[dict[str, Examined], dict[str, str], dict[str, Path]]:
-    """What the model says of uploads, the sentences for those it cannot read, and where they are kept; all by name."""
-    answers: dict[str, Examined] = {}
-    failed: dict[str, str] = {}
-    paths: dict[str, Path] = {}
-    for number, file in enumerate(files, 1):
-        name = file.name if file.name not in {**answers, **failed} else f"{file.name} ({number})"
-        try:
-            paths[name] = keep_upload(file.name, file)
-            answers[name] = examined(model, paths[name])
-        except HarError as error:
-            failed[name] = str(error)
-    return answers, failed, paths
 
 
 def playable(clip: Path) -> Path:

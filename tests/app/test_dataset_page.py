@@ -149,7 +149,7 @@ def test_a_model_says_which_labels_it_contradicts(
     assert any("Score by a model" in caption.value for caption in app.caption)
     app = button(app, "Score the clips")
     assert not app.exception and not app.error
-    (job,) = (job for key, job in jobs()._jobs.items() if isinstance(key, tuple) and key[0] == "doubts")
+    (job,) = (job for key, job in jobs()._jobs.items() if isinstance(key, tuple) and key[0] == "evaluate")
     assert job.wait(120)
     app.run()
     contradicted = [bool(card.doubt) for card in hand.cards]

@@ -198,7 +198,7 @@ def test_predict_with_a_run(document: Callable[..., Any], tiny: Path, tiny_model
 
 
 def test_evaluate(run: Run, document: Callable[..., Any], tiny: Path, tiny_model: Path) -> None:
-    keys = {"accuracy", "interval", "macro_f1", "actions", "confusion", "clips", "skipped"}
+    keys = {"accuracy", "interval", "macro_f1", "actions", "confusion", "clips", "skipped", "certainty", "milliseconds"}
     scores = document("evaluate", "--model", tiny_model, "--data", tiny)
     assert set(scores) == keys
     assert scores["accuracy"] == 1.0 and scores["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
@@ -206,8 +206,17 @@ def test_evaluate(run: Run, document: Callable[..., Any], tiny: Path, tiny_model
     assert len(scores["clips"][0]["top"]) == 3 and len(scores["interval"]) == 2
     full = document("evaluate", "--model", tiny_model, "--data", tiny, "--split", "all", "--baselines")
     assert set(full) == keys | {"baselines"}
-    assert set(full["baselines"]) == {"majority", "shape and length", "shuffled frames", "single frame"}
+    dumb = {"majority", "shape and length", "mean of frames", "shuffled frames", "single frame"}
+    assert set(full["baselines"]) == dumb
     assert len(full["clips"]) == 12
+    asked = document(
+        "evaluate", "--model", tiny_model, "--data", tiny, "--motion", "--robustness", "--compare", tiny_model
+    )
+    assert set(asked) == keys | {"motion", "robustness", "compare"}
+    assert set(asked["motion"]) == {"verdict", "shuffled", "reversed", "single"}
+    assert set(asked["robustness"]) == {"stuttering", "ten", "grey", "blurred", "mirrored", "darker"}
+    assert asked["compare"]["difference"] == 0 and asked["compare"]["trained_on"] == 0
+    assert "right on the same clips" in asked["compare"]["verdict"]
     code, out, _ = run("evaluate", "--model", tiny_model, "--data", tiny)
     assert code == 0 and "accuracy 100.0%" in out and "macro F1" in out
 

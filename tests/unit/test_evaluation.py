@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from har_core import dataset
+from har_core.baselines import plain_rules, without_order
+from har_core.certainty import certainty
 from har_core.checkpoint import Card
 from har_core.config import ClipSpec, NetworkConfig
 from har_core.dataset import Dataset
 from har_core.errors import DatasetError, VideoError
-from har_core.evaluation import Evaluation, Scored, baselines, evaluate, select, shape_baseline
+from har_core.evaluation import Evaluation, Scored, evaluate, select, shape_baseline
 from har_core.prediction import Predictor
 from har_core.values import Clip, Prediction, VideoProperties, wilson
 
@@ -110,6 +113,40 @@ def test_one_right_clip() -> None:
     assert one.confusion.sum() == one.confusion[1, 1] == 1
 
 
+# --- how sure the scores are ---------------------------------------------------------------------------------
+
+
+def test_certainty_by_hand(case: Evaluation) -> None:
+    found = certainty(case)
+    assert (found.by, found.groups, found.few_groups) == ("clip", 7, False)
+    assert found.accuracy[0] <= wilson(4, 7)[0] and found.accuracy[1] >= wilson(4, 7)[1]
+    assert found.macro_f1 is not None and found.macro_f1[0] < case.macro_f1 < found.macro_f1[1]
+    table = found.per_class.set_index("action")
+    assert table.loc["jump", ["recall low", "recall high"]].tolist() == pytest.approx(wilson(2, 3))
+    assert table.loc["run", ["precision low", "precision high"]].tolist() == pytest.approx(wilson(2, 4))
+    assert table.loc["sit", ["recall low", "precision low", "f1 low"]].isna().all()
+    assert 0 <= table.loc["jump", "f1 low"] < 2 / 3 < table.loc["jump", "f1 high"] <= 1
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["per_class"][2]["recall"] is None
+
+
+def test_clips_of_one_person_are_drawn_together() -> None:
+    # Of six people all clips of three are wrong: 60 clips say no more than six.
+    clips = tuple(
+        replace(scored("run", "run" if person < 3 else "sit"), group=f"s{person}")
+        for person in range(6)
+        for _ in range(10)
+    )
+    found = certainty(Evaluation(ACTIONS, clips))
+    assert (found.by, found.groups, found.few_groups) == ("group", 6, False)
+    assert found.accuracy[0] < 0.17 and found.accuracy[1] > 0.83  # Wilson's: 38 % to 62 %
+    assert certainty(Evaluation(ACTIONS, clips[:40])).few_groups
+
+
+def test_where_all_is_right_a_bootstrap_sees_nothing() -> None:
+    found = certainty(Evaluation(ACTIONS, tuple(scored("run", "run") for _ in range(10))))
+    assert found.macro_f1 is None and found.accuracy == pytest.approx(wilson(10, 10))
+
+
 # --- selecting and scoring clips ----------------------------------------------------------------------------
 
 
@@ -191,10 +228,15 @@ def test_the_tiny_data_set_scored_by_the_tiny_model(tiny: Path, tiny_model: Path
     found = evaluate(predictor, source, clips)
     assert found.accuracy == 1.0 and found.confusion.tolist() == np.eye(3, dtype=int).tolist()
     assert [name for name, _ in found.skipped] == ["rise/v_rise_g05_c01.mp4"]
-    said = baselines(predictor, source, found)
-    assert set(said) == {"majority", "shape and length", "shuffled frames", "single frame"}
-    assert said["majority"] == pytest.approx(1 / 3)
-    assert all(0 <= accuracy <= 1 for accuracy in said.values())
+    assert [s.group for s in found.scored] == ["g04"] * 3
+    said = plain_rules(source, predictor.card, found)
+    assert {name: right.shape for name, right in said.items()} == {"majority": (3,), "shape and length": (3,)}
+    assert said["majority"].mean() == pytest.approx(1 / 3)
+    mean = without_order(source, predictor.card, tiny_model, found.scored)
+    assert mean is not None and mean.tolist() == [True] * 3  # the colours of the tiny films give them away
+    none_trained = replace(predictor.card, split={})
+    assert plain_rules(source, none_trained, found) == {}
+    assert without_order(source, none_trained, tiny_model, found.scored) is None
 
 
 def test_shape_baseline_knows_size_and_codec() -> None:

@@ -1,0 +1,144 @@
+"""What a model mixes up: the matrix, the pairs it confuses most, and the clips of a cell, playing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from har_core import confusion
+from har_core.confusion import Order, Unit
+from har_core.ui.frame import plain
+from har_core.ui.inspecting import inspect
+from har_core.ui.matrix import Cell, matrix
+from har_core.ui.scoring import Question
+from har_core.ui.wall import wall
+
+if TYPE_CHECKING:
+    from har_core.evaluation import Evaluation, Scored
+
+UNITS: dict[Unit, str] = {"counts": "Clips", "rows": "% of true", "columns": "% of predicted"}
+ORDERS: dict[Order, str] = {"model": "As in the model", "confusion": "Confused side by side", "name": "By name"}
+_PAIRS = 6
+"""Pairs that are offered as buttons."""
+
+
+def show_confusion(question: Question, scores: Evaluation) -> None:
+    """The matrix with its twins, and the clips behind it."""
+    name = f"{question.model.name} {question.split} {question.source.root.name}"
+    counts, actions = scores.confusion, scores.actions
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        unit = st.segmented_control(
+            "Numbers", list(UNITS), format_func=UNITS.__getitem__, default="counts", required=True, key="unit",
+            help="Colours always go by shares, so that rare actions are not pale.",
+        )  # fmt: skip
+        order = st.selectbox("Order", list(ORDERS), format_func=ORDERS.__getitem__, key="order", width=220)
+        form = st.segmented_control("As", ["Matrix", "Table"], default="Matrix", required=True, key="form")
+    cell = _chosen(name, actions)
+    above = st.container()  # filled last, when it is known what was touched
+    places = confusion.arranged(counts, actions, order)
+    names = [actions[place] for place in places]
+    if form == "Table":
+        _table(scores, name)
+    else:
+        right = sum(one.right for one in scores.scored)
+        touched = matrix(
+            counts[places][:, places], names, key=f"matrix {name}", unit=unit, chosen=cell,
+            stamp=st.session_state.get(_stamp(name), 0),
+            said=f"Confusion matrix: {right} of {len(scores.scored)} clips are right",
+        )  # fmt: skip
+        if touched is not None:
+            cell = st.session_state[_cell(name)] = touched.cell
+    with above:
+        _pairs(scores, name, cell)
+    show_clips(question, scores, cell, name)
+
+
+def _cell(name: str) -> str:
+    return f"cell {name}"
+
+
+def _stamp(name: str) -> str:
+    return f"cell stamp {name}"
+
+
+def _chosen(name: str, actions: tuple[str, ...]) -> Cell | None:
+    cell: Cell | None = st.session_state.get(_cell(name))
+    return cell if cell and set(cell) <= set(actions) else None
+
+
+def choose_cell(name: str, cell: Cell | None) -> None:
+    """Choose a cell from outside of the matrix, which then takes it over."""
+    st.session_state[_cell(name)] = cell
+    st.session_state[_stamp(name)] = st.session_state.get(_stamp(name), 0) + 1
+
+
+def _pairs(scores: Evaluation, name: str, cell: Cell | None) -> None:
+    """The pairs that are confused most, each a button."""
+    worst = confusion.confused(scores.confusion, scores.actions, _PAIRS)
+    if not worst:
+        st.success("It mixes nothing up: every clip is right.", icon=":material/check_circle:")
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="worst-pairs"):
+        st.caption("Most confused", width="content")
+        for pair in worst:
+            here = cell == (pair.true, pair.said)
+            st.button(
+                f"{plain(pair.true)} → {plain(pair.said)} · {pair.clips}", key=f"pair {name} {pair.true} {pair.said}",
+                type="primary" if here else "secondary",
+                help=f"{pair.clips} of the clips of {plain(pair.true)} ({pair.share:.0%}) are taken for "
+                f"{plain(pair.said)}.",
+                on_click=choose_cell, args=(name, None if here else (pair.true, pair.said)),
+            )  # fmt: skip
+
+
+def _table(scores: Evaluation, name: str) -> None:
+    """The cells that hold clips as rows, the worst first: the same choice for whoever cannot see a matrix."""
+    cells = sorted(
+        confusion.cells(scores.confusion, scores.actions), key=lambda c: (c.true == c.said, -c.clips, -c.share)
+    )
+    table = pd.DataFrame([(c.true, c.said, c.clips, c.share, c.true == c.said) for c in cells],
+                         columns=["true action", "predicted", "clips", "of its clips", "right"])  # fmt: skip
+
+    def take() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        choose_cell(name, (cells[rows[0]].true, cells[rows[0]].said) if rows else None)
+
+    key = f"cells {name}"
+    st.dataframe(
+        table, key=key, hide_index=True, width="stretch", height=min(36 * len(table) + 38, 420), on_select=take,
+        selection_mode="single-row",
+        column_config={
+            "of its clips": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+            "right": st.column_config.CheckboxColumn(width="small"),
+        },
+    )  # fmt: skip
+    st.caption("Choose a row to see its clips.")
+
+
+def show_clips(question: Question, scores: Evaluation, cell: Cell | None, name: str) -> None:
+    """The clips of a cell, or the wrong ones, the most surely wrong first; they play, and one is looked at closely."""
+    shown, heading, nothing = _clips(scores, cell)
+    st.subheader(heading, anchor=False)
+    if not shown:
+        st.info(nothing, icon=":material/check_circle:")
+        return
+    place = f"{name} {cell}"
+    one = wall(shown, place)
+    with st.container(border=True, key="closely"):
+        inspect(question.model, one, question.source, f"closely {name}")
+
+
+def _clips(scores: Evaluation, cell: Cell | None) -> tuple[list[Scored], str, str]:
+    surest = sorted(scores.scored, key=lambda s: -s.prediction.top(1)[0][1])
+    if cell is None:
+        wrong = [s for s in surest if not s.right]
+        many = "1 wrong clip" if len(wrong) == 1 else f"{len(wrong):,} wrong clips, the most surely wrong first"
+        return wrong, many, "Every clip is right."
+    true, said = cell
+    shown = [s for s in surest if (s.action, s.prediction.action) == cell]
+    if true == said:
+        # Of those that are right the least sure ones are worth a look.
+        return shown[::-1], f"{plain(true)}, recognised: {len(shown):,}, the least sure first", "There are none here."
+    return shown, f"{plain(true)}, taken for {plain(said)}: {len(shown):,}", "There are none here."
