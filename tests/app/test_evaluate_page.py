@@ -191,7 +191,8 @@ def test_a_threshold_that_is_kept_is_used_everywhere(own: Path, open_page: Open)
 def test_a_temperature_that_is_kept_changes_no_answer(own: Path, open_page: Open) -> None:
     model = question().model
     card = checkpoint.read_card(model.folder)
-    everything = {name: sum(card.split.values(), []) for name in ("train", "validation")}
+    clips = [name for names in card.split.values() for name in names]
+    everything = {"train": clips, "validation": clips}
     checkpoint.replace_card(model.folder, replace(card, split=everything), of=card)
     app = view(evaluated(open_page), "Calibration")
     table = next(d.value for d in app.dataframe if "temperature" in d.value.columns)
