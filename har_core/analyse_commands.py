@@ -21,6 +21,7 @@ from har_core.errors import Cancelled, HarError
 from har_core.values import VideoProperties
 
 if TYPE_CHECKING:
+    from har_core.lanes import Analysis
     from har_core.prediction import Predictor
 
 STRIP, ALONG = 5, 12
@@ -29,6 +30,8 @@ _STRIP_HEIGHT, _ALONG_HEIGHT = 112, 72
 PLAYED_AS_IT_IS = 256 << 20
 """Bytes of a video that the page shows as it is: Streamlit holds what it serves in memory."""
 _COPY_SIDE, _COPY_RATE = 640, 30.0
+_LISTED = 10
+"""Actions of an answer that lists and tables show."""
 _WORD_SECONDS = 0.25
 _MODELS = 2
 
@@ -170,12 +173,30 @@ def _analyse(
         cancelled=stopped, keep=task.keep, phase=enter, name=request.name,
     )  # fmt: skip
     _pictures(task, source, properties)
-    analyses.write(task.answer, json.dumps(found.to_json()))
+    keep_answer(task, found)
     say({"answered": True})
-    if not _plays(source) and not request.film:
+    if not plays(source) and not request.film:
         _copy(task, progress("copying"))
     if request.film:
         _film(task, progress("filming"), stopped)
+
+
+def keep_answer(task: Task, found: "Analysis") -> None:
+    """Write an answer and the few figures of it that a list shows; an annotated video is out of date from then on.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    top = found.whole.prediction.top(_LISTED)
+    told = {
+        "top": [[action, round(p, 4)] for action, p in top], "unsure": found.unsure, "damage": found.damage,
+        "seconds": found.properties.seconds, "people": len(found.people),
+        "aspect": found.properties.width / max(1, found.properties.height),
+    }  # fmt: skip
+    analyses.write(task.folder / "summary.json", json.dumps(told))
+    analyses.write(task.answer, json.dumps(found.to_json()))
+    if task.film.exists():
+        (task.folder / analyses.OUTDATED).touch()
 
 
 def _film(task: Task, progress: Callable[[float, float], None], stopped: Callable[[], bool]) -> None:
@@ -191,12 +212,12 @@ def _film(task: Task, progress: Callable[[float, float], None], stopped: Callabl
         if stopped():
             raise Cancelled("The viewer has had enough.")
         part.replace(task.film)
-        (task.folder / "outdated").unlink(missing_ok=True)
+        (task.folder / analyses.OUTDATED).unlink(missing_ok=True)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _plays(source: Path) -> bool:
+def plays(source: Path) -> bool:
     """Whether the page can show the video as it is."""
     return source.stat().st_size <= PLAYED_AS_IT_IS and video.browsers_play(source)
 

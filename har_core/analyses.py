@@ -31,6 +31,8 @@ UNDO_SECONDS = 3600.0
 _VIEWER = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[\w-]{1,100}")
 _TRASH = ".trash"
+OUTDATED = "outdated"
+"""A file of this name says that people were corrected after the annotated video was made."""
 _JUST_NOW = 2.0
 """Seconds that a ticket may take to be written."""
 _SPARE = 256 << 20
@@ -114,6 +116,11 @@ class Task:
         return self.folder / "keep"
 
     @property
+    def portraits(self) -> Path:
+        """A JPEG of each person, `NUMBER.jpg`."""
+        return self.keep / "portraits"
+
+    @property
     def film(self) -> Path:
         """The annotated video, once there is one."""
         return self.folder / "annotated.mp4"
@@ -138,6 +145,19 @@ class Task:
             name[:300], model, title[:300], bool(found.get("people")), bool(found.get("film")),
             str(found.get("source", "")), _number(found.get("at")),
         )  # fmt: skip
+
+    def summary(self) -> "Summary | None":
+        """The few figures of its answer that a list shows; None where there is none yet."""
+        found = _read(self.folder / "summary.json")
+        try:
+            top = tuple((str(action), float(p)) for action, p in found["top"])  # type: ignore[attr-defined]
+            told = Summary(
+                top, bool(found["unsure"]), str(found["damage"]), _number(found["seconds"]),
+                int(_number(found["people"])), min(4.0, max(0.1, _number(found.get("aspect")))),
+            )  # fmt: skip
+            return told if top and self.answer.exists() else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def source(self) -> Path:
         """The video.
@@ -229,6 +249,19 @@ _CRASHED = "The analysis ended before it was done: its process was killed or the
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """Of an answer: the actions of the whole video, most probable first, and whether they are in doubt; how many
+    seconds and people it has; width to height of its frames."""
+
+    top: tuple[tuple[str, float], ...]
+    unsure: bool
+    damage: str
+    seconds: float
+    people: int
+    aspect: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """A place in the queue: for which task, and what is to be done."""
 
@@ -272,9 +305,10 @@ def begin(root: Path, viewer: str, request: Request, content: BinaryIO | None = 
     """
     folder = home(root, viewer)
     readable = re.sub(r"[^\w-]+", "-", Path(request.name).stem).strip("-")[:40] or "video"
-    task = Task(folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{readable}-{secrets.token_hex(4)}")
-    made = folder / f".{task.name}"
     at = request.at or time.time()
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(at))}-{int(at % 1 * 1000):03d}"
+    task = Task(folder / f"{stamp}-{readable}-{secrets.token_hex(4)}")
+    made = folder / f".{task.name}"
     try:
         (made / "upload").mkdir(parents=True)
         if content is not None:

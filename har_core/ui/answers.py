@@ -1,114 +1,274 @@
-"""What a prediction shows: the clip, its Top-K, what was looked at, and how it changes over time."""
+"""What was found in one video: the answer, the player with its lanes, the people, and files to take away."""
 
-from __future__ import annotations
-
+import contextlib
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
-from har_core import plots
-from har_core.ui.clips import play
-from har_core.ui.frame import chart, plain
-from har_core.ui.loaders import Model, everybody, predictor
+from har_core import analyse_commands, analyses, exports
+from har_core.analyses import Task
+from har_core.errors import HarError
+from har_core.lanes import Analysis
+from har_core.ui import player as players
+from har_core.ui.choose import run_title
+from har_core.ui.clips import served
+from har_core.ui.frame import plain, reporting
+from har_core.ui.loaders import Model, predictor
+from har_core.ui.player import Film, Fix
+from har_core.ui.shelf import shelf
+from har_core.ui.underway import ACTIVE, again, ask_for, spoken, told_failed
 
-if TYPE_CHECKING:
-    from har_core.prediction import Examined  # loads torch, which is here already when there is something to show
+_MOST_K = 10
+_FACES = 30
+"""People whose portraits are sent to the browser."""
 
-_MOST_PEOPLE = 8
 
-
-def show_answer(name: str, path: Path, seen: Examined, k: int, key: str) -> None:
-    """One clip and what the model says of it."""
-    prediction = seen.prediction
-    action, probability = prediction.top(1)[0]
-    left, right = st.columns(2, gap="large")
+def show(task: Task) -> None:
+    """Draw the result of an analysis, or what became of it."""
+    request, state = task.request(), task.state()
+    if not task.answer.exists():
+        if state.stage in ACTIVE or told_failed(task):
+            return
+        told = {"stopped": f"The analysis of {request.name} was cancelled."}.get(state.stage, state.message)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.warning(plain(told or "There is no answer."), icon=":material/info:")
+            again(task)
+        return
+    analysis = read(task)
+    left, right = st.columns([3, 1], vertical_alignment="center")
     with left:
-        play(path)
-        facts = seen.properties
-        st.caption(f"{plain(name)} · {facts.seconds:.1f} s · {facts.width} × {facts.height} · {plain(facts.codec)}")
+        _headline(task, analysis)
     with right:
-        if seen.damage:
-            st.badge("damaged file", icon=":material/broken_image:", color="orange")
-            st.markdown(f"### Perhaps {plain(action)}")
-            st.caption(plain(seen.damage))
-        elif prediction.unsure:
-            st.badge("unsure", icon=":material/help:", color="orange")
-            st.markdown(f"### Perhaps {plain(action)}")
-            st.caption(f"Below {prediction.unsure_below:.0%} this model had better not name an action.")
+        k = _k(analysis)
+    _remarks(analysis, state.message)
+    film = _film(task, analysis)
+    if not film.url and not film.annotated:
+        _no_film(task)
+    portraits = {lane.track: _portrait(task, lane.track) for lane in analysis.people[:_FACES] if lane.track is not None}
+    said = players.player(
+        analysis, film, portraits, k=k, vtt=_subtitles(analysis), mend=_mendable(task), key="video player",
+        stamp=task.name,
+    )  # fmt: skip
+    if said.unplayable:
+        _cannot_play(task)
+    with reporting():
+        if said.fix is not None:
+            _mend(task, analysis, said.fix)
+        _take_away(task, analysis)
+
+
+def read(task: Task) -> Analysis:
+    """The answer of an analysis, read from the disk when it has changed.
+
+    Raises:
+        HarError: it is damaged, or of another version of the program.
+    """
+    status = task.answer.stat()
+
+    def load() -> Analysis:
+        try:
+            return Analysis.from_json(json.loads(task.answer.read_text(encoding="utf-8")))
+        except (ValueError, RecursionError) as error:
+            raise HarError(f"The answer of {task.request().name} is damaged ({error}). Analyse it again.") from None
+
+    return shelf("analyses", 16).get((task.folder, status.st_size, status.st_mtime_ns), load)
+
+
+def _headline(task: Task, analysis: Analysis) -> None:
+    request, whole = task.request(), analysis.whole.prediction
+    action, probability = whole.top(1)[0]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="video answer"):
+        if analysis.unsure:
+            word, icon = (
+                ("damaged file", ":material/broken_image:") if analysis.damage else ("unsure", ":material/help:")
+            )
+            st.markdown(f"### Perhaps {plain(action)}", width="content")
+            st.badge(word, icon=icon, color="orange")
         else:
-            st.markdown(f"### {plain(action)} :gray[{probability:.0%}]")
-        alt = "The most probable actions: " + ", ".join(f"{a} {p:.1%}" for a, p in prediction.top(k))
-        chart(plots.top(prediction, k), f"top {key}", alt=alt)
-    if seen.thumbnails:
-        st.markdown(f"**What it looked at:** {seen.frames} frames, {len(seen.thumbnails)} of them here")
-        with st.container(horizontal=True, gap="small"):
-            for second, jpeg in seen.thumbnails:
-                st.image(jpeg, caption=f"{second:.1f} s", width=96, alt=f"The frame at {second:.1f} seconds")
-    if len(seen.windows) > 1:
-        st.markdown("**Over time**")
-        windows = [(w.start, w.stop, w.prediction) for w in seen.windows]
-        chart(plots.over_time(windows, min(k, 5)), f"time {key}", alt="Probabilities in each window of the clip")
-        st.caption("The clip is looked at through several windows; the answer is their mean.")
+            st.markdown(f"### {plain(action)} :gray[{probability:.0%}]", width="content")
+    facts = analysis.properties
+    took = task.state().took
+    told = [
+        plain(analysis.name), spoken_length(facts.seconds), f"{facts.width} × {facts.height}", plain(facts.codec),
+        plain(run_title(request.title)), time.strftime("%Y-%m-%d %H:%M", time.localtime(request.at)),
+        *([f"took {spoken(took)}"] if took else []),
+    ]  # fmt: skip
+    st.caption(" · ".join(told))
 
 
-def show_people(model: Model, path: Path, seconds: float, k: int, key: str) -> None:
-    """What each person of a clip did, and when; only looked for when asked, because it takes a while."""
+def _remarks(analysis: Analysis, message: str) -> None:
+    """What to know before the answer is believed; `message` says what went wrong after it."""
+    if message:
+        st.warning(plain(message), icon=":material/warning:")
+    whole = analysis.whole.prediction
+    if analysis.damage:
+        st.warning(plain(analysis.damage), icon=":material/broken_image:")
+    elif whole.unsure:
+        st.caption(f"Below {whole.unsure_below:.0%} this model had better not name an action.")
+    if analysis.note:
+        st.info(plain(analysis.note), icon=":material/info:")
+
+
+def spoken_length(seconds: float) -> str:
+    """How long a video is, in words: tenths of a second where it is short."""
+    return f"{seconds:.1f} s" if seconds < 60 else spoken(seconds)
+
+
+def _k(analysis: Analysis) -> int:
+    most = min(_MOST_K, len(analysis.classes))
+    if most < 2:
+        return 1
+    return int(st.slider("How many actions to name (K)", 1, most, min(5, most), key=f"k of {most}"))
+
+
+def _film(task: Task, analysis: Analysis) -> Film:
+    """What the browser plays: the video, or a copy where it cannot play that; and the annotated one."""
+    shown = task.copy if task.copy.exists() else None
+    with contextlib.suppress(HarError, OSError):
+        source = task.source()
+        if shown is None and _plays(source) and not st.session_state.get(f"cannot play {task.name}"):
+            shown = source
+    frames = task.folder / "frames.jpg"
+    return Film(
+        served(shown, "har-player") if shown else "",
+        served(task.film, "har-player-annotated") if task.film.exists() else "",
+        f"{Path(analyses.harmless(analysis.name)).stem}-annotated.mp4",
+        (task.folder / analyses.OUTDATED).exists(),
+        frames.read_bytes() if frames.exists() else b"",
+        analyse_commands.ALONG,
+    )
+
+
+def _plays(source: Path) -> bool:
+    status = source.stat()
+    key = (source, status.st_size, status.st_mtime_ns)
+    return shelf("plays", 256).get(key, lambda: analyse_commands.plays(source))
+
+
+def _no_film(task: Task) -> None:
+    """Why nothing plays, and what to do about it."""
+    try:
+        gone = not task.source().exists()
+    except HarError:
+        gone = True
+    if gone:
+        st.caption(":material/videocam_off: The video is not where it was any more; what was found in it is kept.")
+    elif task.state().stage in ACTIVE:
+        st.caption(":material/hourglass: Browsers cannot play this video as it is. A silent copy is being made.")
+    else:
+        st.caption(":material/videocam_off: Browsers cannot play this video as it is.")
+        if st.button("Make a copy that plays", icon=":material/play_arrow:", key="make copy"):
+            with reporting():
+                ask_for(task, "copy")
+                st.rerun()
+
+
+def _cannot_play(task: Task) -> None:
+    """This browser cannot play what browsers usually can."""
+    st.session_state[f"cannot play {task.name}"] = True
+    if not task.copy.exists():
+        st.rerun()
+
+
+def _portrait(task: Task, track: int) -> bytes:
+    try:
+        return (task.portraits / f"{track}.jpg").read_bytes()
+    except OSError:
+        return b""
+
+
+def _subtitles(analysis: Analysis) -> str:
+    return exports.to_vtt(analysis) if any(lane.segments for lane in analysis.lanes) else ""
+
+
+def _model(task: Task) -> Model | None:
+    """The model that made an analysis; None where it is gone."""
+    request = task.request()
+    folder = Path(request.model)
+    return Model(request.title, folder, None) if (folder / "card.json").is_file() else None
+
+
+def _mendable(task: Task) -> bool:
+    return (task.keep / "traces").is_dir() and _model(task) is not None
+
+
+def _mend(task: Task, analysis: Analysis, fix: Fix) -> None:
+    """Do what was asked for, and draw the page anew."""
+    names = {"merge": f"Person {fix.other} is person {fix.track}", "split": f"Person {fix.track} is two people"}
+    _corrected(task, lambda: _applied(task, analysis, fix), names[fix.what])
+
+
+def _applied(task: Task, analysis: Analysis, fix: Fix) -> Analysis:
+    model = _model(task)
+    if model is None:
+        raise HarError("The model that made this analysis is gone, and corrections need it.")
     ready = predictor(model)
-    if ready.detector is None or not st.toggle(
-        "Name each person", "person" in ready.card.views, key=f"people {key}",
-        help="Finds and follows everybody in the clip, and asks the model about each.",
-    ):  # fmt: skip
-        return
-    if "person" not in ready.card.views:
-        st.caption("This model has learned from whole pictures: what it says of one person is a guess.")
-    with st.spinner("Looking for people. A long or large clip takes a minute or more.", show_time=True):
-        found, portraits = everybody(model, path)
-    if not found:
-        st.caption("Nobody was found in this clip.")
-        return
-    for who in found[:_MOST_PEOPLE]:
-        picture, what = st.columns([1, 5], vertical_alignment="center")
-        picture.image(portraits[who.track or 0], width=110, alt=f"Person {who.track}")
-        action, probability = who.prediction.top(1)[0]
-        guess = who.prediction.unsure or "person" not in ready.card.views
-        named = f"perhaps {plain(action)}" if guess else f"**{plain(action)}** :gray[{probability:.0%}]"
-        what.markdown(rf"**\#{who.track}** {named}")
-        rest = " · ".join(f"{plain(a)} {p:.0%}" for a, p in who.prediction.top(max(2, k))[1:])
-        what.caption(f"{who.start:.1f} to {who.stop:.1f} s · then {rest}")
-    if len(found) > _MOST_PEOPLE:
-        st.caption(f"and {len(found) - _MOST_PEOPLE} more")
-    segments = [segment for who in found[:_MOST_PEOPLE] for segment in who.segments]
-    if segments:
-        chart(plots.timeline(segments, seconds), f"who {key}", alt="What each person did over the time of the clip")
+    from har_core import corrections
+
+    if fix.what == "merge":
+        a, b = sorted((fix.track, fix.other))
+        return corrections.merge(task.keep, analysis, a, b, predictor=ready)
+    return corrections.split(task.keep, analysis, fix.track, fix.seconds, predictor=ready)
 
 
-def downloads(answers: dict[str, Examined], failed: dict[str, str], k: int) -> None:
-    """The Top-K of all clips as CSV and JSON."""
-    rows = [
-        {"clip": name, "rank": rank, "action": action, "probability": probability}
-        for name, seen in answers.items()
-        for rank, (action, probability) in enumerate(seen.prediction.top(k), 1)
-    ]
-    document = [
-        {
-            "clip": name,
-            "seconds": seen.properties.seconds,
-            "unsure": seen.unsure,
-            "damage": seen.damage,
-            "top": [{"action": action, "probability": p} for action, p in seen.prediction.top(k)],
-        }
-        for name, seen in answers.items()
-    ]
-    document += [{"clip": name, "error": sentence} for name, sentence in failed.items()]
-    with st.container(horizontal=True):
-        st.download_button(
-            "Answers as CSV", pd.DataFrame(rows).to_csv(index=False), "predictions.csv", "text/csv",
-            on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
-        st.download_button(
-            "Answers as JSON", json.dumps(document, indent=1, ensure_ascii=False), "predictions.json",
-            "application/json", on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+def _corrected(task: Task, make: Callable[[], Analysis], words: str) -> None:
+    if task.alive():
+        raise HarError("This video is being worked on at the moment. Try again when that is done.")
+    with st.spinner("Reckoning anew what they did"):
+        analyse_commands.keep_answer(task, make())
+    st.toast(f"{words}.", icon=":material/check:")
+    st.rerun()
+
+
+def _corrections(task: Task) -> int:
+    """How many corrections can be taken back, read without loading torch."""
+    try:
+        steps = json.loads((task.keep / "traces" / "corrections.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    return len(steps) if isinstance(steps, list) else 0
+
+
+def _undo(task: Task, analysis: Analysis) -> None:
+    model = _model(task)
+    if model is None:
+        raise HarError("The model that made this analysis is gone, and corrections need it.")
+    ready = predictor(model)
+    from har_core import corrections
+
+    _corrected(task, lambda: corrections.undo(task.keep, analysis, predictor=ready), "The last correction is undone")
+
+
+def _take_away(task: Task, analysis: Analysis) -> None:
+    """Undo, the annotated video, and the answer in other forms."""
+    stem = Path(analyses.harmless(analysis.name)).stem
+    outdated = (task.folder / analyses.OUTDATED).exists()
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="take away"):
+        if (number := _corrections(task)) and st.button(
+            f"Undo correction ({number})", icon=":material/undo:", key="undo correction"
+        ):
+            _undo(task, analysis)
+        if not task.film.exists() or outdated:
+            text = "Make the annotated video again" if outdated else "Make an annotated video"
+            busy = task.state().stage in ACTIVE
+            if st.button(text, icon=":material/movie_edit:", disabled=busy, key="make film"):
+                ask_for(task, "film")
+                st.rerun()
+        for label, make, ending, mime in (
+            ("CSV", lambda: exports.to_csv([analysis]), "csv", "text/csv"),
+            ("JSON", lambda: exports.to_json([analysis]), "json", "application/json"),
+            ("Subtitles", lambda: exports.to_vtt(analysis), "vtt", "text/vtt"),
+            ("ELAN", lambda: exports.to_elan(analysis, analyses.harmless(analysis.name)), "eaf", "application/xml"),
+            ("Label Studio", lambda: exports.to_label_studio([analysis]), "labelstudio.json", "application/json"),
+        ):
+            st.download_button(label, make, f"{stem}.{ending}", mime, key=f"as {label}", on_click="ignore",
+                               icon=":material/download:")  # fmt: skip
+
+
+def verdict(top: tuple[tuple[str, float], ...], *, unsure: bool) -> str:
+    """An answer in a few words."""
+    action, probability = top[0]
+    return f"perhaps {action}" if unsure else f"{action} {probability:.0%}"

@@ -112,3 +112,21 @@ def open_page(through_home: None) -> Iterator[Open]:
 def no_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     """AppTest has no connections: where a page draws a camera's picture, nobody has pressed Start."""
     monkeypatch.setattr(webrtc, "stream", Wire().stream)
+
+
+@pytest.fixture(autouse=True)
+def analysed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Video Predict does not start a process: what is asked for is done, in this one, before the page goes on."""
+    from har_core import analyse_commands, analyses, attendant
+
+    loaded = analyse_commands.Loaded()
+
+    def ensure(root: Path) -> None:
+        for ticket in analyses.tickets(root):
+            with analyses.claimed(ticket):
+                ended = analyse_commands.work(ticket.task, ticket.what, loaded, lambda word: None)
+                message = str(ended.get("message", ""))
+                ticket.task.tell(analyses.State(ended["end"], took=1.0, message=message))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(attendant, "ensure", ensure)
+    monkeypatch.setattr(attendant, "warm", lambda root, model: None)

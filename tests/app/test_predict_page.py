@@ -1,10 +1,42 @@
+"""Video Predict without a browser: asking, answers, corrections, history, and that nobody sees another's."""
+
 import io
+import json
+import re
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import Open, button, words
+from streamlit.testing.v1 import AppTest
 
+from har_core import analyses, video
 from har_core.ui import loaders
+
+ANN, BOB = "a" * 32, "b" * 32
+
+
+@pytest.fixture
+def own(ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_bundled: None) -> Path:
+    """The ready workspace, to be written into."""
+    root = shutil.copytree(ready, tmp_path / "own", symlinks=True)
+    monkeypatch.setenv("HAR_WORKSPACE", str(root))
+    return root
+
+
+def at(open_page: Open, viewer: str = ANN) -> AppTest:
+    return open_page("predict", **{"viewer id": viewer})
+
+
+def said(app: AppTest) -> str:
+    return words(app).replace("\\", "")
+
+
+def upload(app: AppTest, **files: bytes) -> AppTest:
+    for name, content in files.items():
+        app.file_uploader[0].upload(name.replace("_", " ", 1).replace("_", "."), content)
+    return button(app.run(), "Analyse" if len(files) == 1 else f"Analyse {len(files)} videos")
 
 
 def test_without_a_model_the_way_to_one_is_shown(workspace: Path, open_page: Open) -> None:
@@ -13,29 +45,121 @@ def test_without_a_model_the_way_to_one_is_shown(workspace: Path, open_page: Ope
     assert button(app, "Get a data set").title[0].value == "Dataset"
 
 
-def test_a_clip_is_named_and_a_broken_one_gets_its_sentence(
-    ready_workspace: Path, clips: Path, open_page: Open
-) -> None:
-    app = open_page("predict")
+def test_what_may_be_uploaded_is_said_beforehand(own: Path, open_page: Open) -> None:
+    app = at(open_page)
     assert not app.exception and "bright, dark" in words(app)
-    assert app.file_uploader[0].label == "Clip"
+    assert "up to 1 GB each" in words(app) and "until you delete them" in words(app)
+    assert [b.disabled for b in app.button if b.label == "Analyse"] == [True]
+    assert not app.get("download_button") and "Your videos" not in words(app)
+
+
+def test_a_clip_is_named_and_a_broken_one_gets_its_sentence(own: Path, clips: Path, open_page: Open) -> None:
     good = (clips / "dark" / "v_dark_g01_c01.mp4").read_bytes()
-    app = app.file_uploader[0].upload("my clip.mp4", good).upload("bad.mp4", b"nonsense").run()
+    app = upload(at(open_page), my_clip_mp4=good, bad_file_mp4=b"nonsense")
     assert not app.exception
-    assert len(app.error) == 1 and "bad.mp4" in app.error[0].value
-    assert "my clip.mp4" in words(app).replace("\\", "")
-    assert "What it looked at" in words(app) and "Over time" in words(app)
-    assert {d.label for d in app.get("download_button")} == {"Answers as CSV", "Answers as JSON"}
+    assert len(app.error) == 1 and "bad file.mp4" in app.error[0].value
+    assert "my clip.mp4" in said(app) and "Your videos" in said(app)
+    assert not app.file_uploader[0].value  # nothing uploaded stays in memory
+    labels = {d.label for d in app.get("download_button")}
+    assert labels >= {"CSV", "JSON", "Subtitles", "ELAN", "Label Studio"}
     k = app.slider[0]
     assert (k.min, k.max, k.value) == (1, 2, 2)  # no more actions than there are
     assert not k.set_value(1).run().exception
+    task = next(t for t in analyses.listed(own, ANN) if t.answer.exists())
+    assert task.source().name == "my clip.mp4" and (task.folder / "strip.jpg").exists()
 
 
-def test_a_damaged_clip_gets_no_sure_answer(ready_workspace: Path, spoilt: Path, open_page: Open) -> None:
-    app = open_page("predict")
-    app = app.file_uploader[0].upload("half.mp4", spoilt.read_bytes()).run()
+def test_an_answer_survives_a_new_visit_and_only_its_viewer_sees_it(own: Path, clips: Path, open_page: Open) -> None:
+    good = (clips / "dark" / "v_dark_g01_c01.mp4").read_bytes()
+    upload(at(open_page), my_clip_mp4=good)
+    assert "my clip.mp4" in said(at(open_page))
+    other = at(open_page, BOB)
+    assert not other.exception and "my clip" not in said(other) and "Your videos" not in said(other)
+
+
+def test_a_damaged_clip_gets_no_sure_answer(own: Path, spoilt: Path, open_page: Open) -> None:
+    app = upload(at(open_page), half_film_mp4=spoilt.read_bytes())
     assert not app.exception and not app.error
-    assert "### Perhaps" in words(app) and "half.mp4 is damaged" in words(app).replace("\\", "")
+    assert "### Perhaps" in said(app) and "half film.mp4 is damaged" in said(app)
+
+
+def test_clips_of_a_data_set_and_files_of_this_computer_are_read_where_they_are(
+    own: Path, clips: Path, open_page: Open
+) -> None:
+    app = at(open_page)
+    app.segmented_control(key="video from").set_value("A clip of a data set").run()
+    app.multiselect[0].set_value(["bright/v_bright_g01_c01.mp4"]).run()
+    app = button(app, "Analyse")
+    app.segmented_control(key="video from").set_value("A file or folder on this computer").run()
+    app.text_input(key="video path").set_value("/nowhere/x.mp4").run()
+    assert "must lie at this path" in app.error[0].value
+    app.text_input(key="video path").set_value(str(clips / "dark")).run()
+    app = button(app, "Analyse 5 videos")  # four clips and one that is broken
+    assert not app.exception and len(app.error) == 1 and "broken.mp4" in app.error[0].value
+    tasks = analyses.listed(own, ANN)
+    assert len(tasks) == 6 and not any(any((t.folder / "upload").iterdir()) for t in tasks)
+    assert [t.request().name for t in tasks[-1:]] == ["v_bright_g01_c01.mp4"]
+
+
+def test_all_answers_stand_in_one_table(own: Path, clips: Path, open_page: Open) -> None:
+    good = {f"clip_{n}_mp4": (clips / "dark" / f"v_dark_g0{n}_c01.mp4").read_bytes() for n in (1, 2)}
+    app = upload(at(open_page), **good)
+    app.segmented_control(key="history way").set_value("Table").run()
+    assert not app.exception
+    (table,) = [d.value for d in app.dataframe]
+    assert list(table["video"]) == ["clip 2.mp4", "clip 1.mp4"] and {"action", "p1", "action 2", "p2"} <= set(table)
+    assert "Answers as CSV (all)" in {d.label for d in app.get("download_button")}
+
+
+def test_deleting_and_taking_back(own: Path, clips: Path, open_page: Open) -> None:
+    good = (clips / "dark" / "v_dark_g01_c01.mp4").read_bytes()
+    app = button(upload(at(open_page), my_clip_mp4=good), "Delete all")
+    assert not app.exception and analyses.listed(own, ANN) == [] and "1 video is deleted" in said(app)
+    app = button(app, "Undo")
+    assert not app.exception and len(analyses.listed(own, ANN)) == 1 and "my clip.mp4" in said(app)
+    app = button(button(app, "Delete all"), "Remove now")
+    assert not app.exception and analyses.deleted(own, ANN) == [] and "deleted" not in said(app)
+
+
+def test_what_failed_can_be_tried_again(own: Path, clips: Path, open_page: Open) -> None:
+    app = upload(at(open_page), bad_file_mp4=b"nonsense")
+    (task,) = analyses.listed(own, ANN)
+    task.source().write_bytes((clips / "dark" / "v_dark_g01_c01.mp4").read_bytes())
+    app = button(app, "Try again")
+    assert not app.exception and not app.error and task.answer.exists()
+
+
+def test_damaged_answers_are_told_and_hold_nothing_up(own: Path, clips: Path, open_page: Open) -> None:
+    good = (clips / "dark" / "v_dark_g01_c01.mp4").read_bytes()
+    upload(at(open_page), my_clip_mp4=good)
+    (task,) = analyses.listed(own, ANN)
+    for text in ("", "{}", "[1]", json.dumps(json.loads(task.answer.read_text()) | {"classes": 7})):
+        task.answer.write_text(text)
+        app = at(open_page)
+        assert not app.exception and len(app.error) == 1 and "Analyse" in app.error[0].value
+        assert [b.label for b in app.button if b.label == "Delete all"]
+    (task.folder / "request.json").write_text("nonsense")
+    app = at(open_page)
+    assert not app.exception and [b.label for b in app.button if b.label == "Delete all"]
+
+
+def test_names_of_strangers_are_shown_as_they_are(own: Path, clips: Path, open_page: Open) -> None:
+    good = (clips / "dark" / "v_dark_g01_c01.mp4").read_bytes()
+    app = at(open_page)
+    app.file_uploader[0].upload("*<b>_x_</b>*.mp4", good).run()
+    app = button(app, "Analyse")
+    assert not app.exception
+    assert not re.search(r"(?<!\\)<b>", words(app)) and "<b>_x_</b>" in said(app)
+
+
+def test_a_video_that_browsers_do_not_play_gets_a_copy(own: Path, tmp_path: Path, open_page: Open) -> None:
+    film = tmp_path / "film.mp4"
+    video.write(film, (np.full((48, 64, 3), 40 + n, np.uint8) for n in range(30)), frames_per_second=10)
+    app = at(open_page)
+    app.file_uploader[0].upload("film.mov", film.read_bytes()).run()
+    app = button(app, "Analyse")
+    (task,) = analyses.listed(own, ANN)
+    assert not app.exception and task.copy.exists() and video.probe(task.copy).seconds == pytest.approx(3.0, abs=0.2)
 
 
 def test_an_upload_is_kept_once_and_under_a_harmless_name(workspace: Path) -> None:

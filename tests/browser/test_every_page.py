@@ -57,8 +57,8 @@ def settings(viewer: Viewer) -> None:
 def scores(viewer: Viewer) -> None:
     viewer.open("evaluate?model=ready")
     viewer.press("Evaluate")
-    expect(viewer.page.locator(".heatmaplayer image")).to_be_visible()
-    viewer.press("Compare with baselines")
+    expect(viewer.page.get_by_role("grid", name="Confusion matrix")).to_be_visible()
+    viewer.page.get_by_role("radio", name="Scores", exact=True).click()
     expect(viewer.page.get_by_text("A model that reads motion beats all of them.")).to_be_visible()
 
 
@@ -66,7 +66,8 @@ def answer(viewer: Viewer) -> None:
     viewer.open("predict?model=ready")
     clip = next((viewer.server.workspace / "datasets" / "example" / "punch").iterdir())
     viewer.page.locator("input[type=file]").set_input_files(clip)
-    expect(viewer.page.locator(".stPlotlyChart .bartext").first).to_be_visible()
+    viewer.press("Analyse")
+    expect(viewer.page.locator(".player.ready .overall .bar").first).to_be_visible()
     viewer.plays()
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from har_core import PROJECT, runs
+from har_core import PROJECT, attendant, runs
 
 PATIENCE = 120_000
 """Milliseconds that a state may take on a busy machine before a test gives up on it."""
@@ -65,6 +65,7 @@ def serving(workspace: Path) -> Iterator[Server]:
     finally:
         for run in server.runs():  # each is a process group of its own
             run.stop(patience=1.0)
+        attendant.close(server.workspace)
         for kind in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, kind)
