@@ -24,7 +24,7 @@ from har_core.values import wilson
 
 _MOST_COMPARED = 6
 _MOST_MEGABYTES = 500
-_UNDO = "deleted just now"
+_UNDO, _IMPORTS = "deleted just now", "runs imported"
 
 
 def title_of(run: Run) -> str:
@@ -121,7 +121,7 @@ def show(found: Sequence[Run]) -> None:
     if len(chosen) == 1 and st.button(f"Open {plain(title_of(chosen[0]))}", icon=":material/open_in_full:"):
         go_to(run=chosen[0].name)
     if len(chosen) < 2:
-        st.caption(f"Select two to {_MOST_COMPARED} runs to compare them.")
+        st.caption(f"Select 2 to {_MOST_COMPARED} runs to compare them.")
     else:
         with reporting():
             if len(chosen) > _MOST_COMPARED:
@@ -242,9 +242,14 @@ def _bring_and_undo() -> None:
     root = workspace() / "runs"
     gone = trash.deleted(root)
     with st.expander("Import a run", icon=":material/upload:"), reporting():
-        file = st.file_uploader("An exported run", type=["zip"], key="import run", max_upload_size=_MOST_MEGABYTES)
+        number = int(st.session_state.get(_IMPORTS, 0))  # a fresh field after each: the same file is not brought twice
+        file = st.file_uploader(
+            "An exported run", type=["zip"], key=f"import run {number}", max_upload_size=_MOST_MEGABYTES
+        )
         if file is not None and st.button("Import", type="primary", icon=":material/upload:"):
-            go_to(run=_brought(file.getvalue(), file.name, root).name)
+            brought = _brought(file.getvalue(), file.name, root)
+            st.session_state[_IMPORTS] = number + 1
+            go_to(run=brought.name)
     if gone:
         with st.expander(f"Deleted runs ({len(gone)})", icon=":material/delete:"), reporting():
             st.caption(f"They are gone for good {trash.DAYS} days after they were deleted.")

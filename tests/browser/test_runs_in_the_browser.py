@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import psutil
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from viewer import Server, Viewer, Visit
 
-from har_core import runs
+from har_core import runs, searches
 from har_core.config import TrainConfig
 from har_core.events import Started
 from har_core.ui.choose import run_title
@@ -103,3 +104,54 @@ def test_two_browsers_follow_the_same_run(server: Server, visit: Visit, endless:
         expect(viewer.page.get_by_role("button", name="Resume")).to_be_visible()
     assert not endless.alive()
     assert one.metric("Best accuracy") == other.metric("Best accuracy")
+
+
+def test_a_run_is_exported_imported_deleted_and_taken_back(server: Server, visit: Visit, tmp_path: Path) -> None:
+    viewer = visit(server)
+    viewer.open("train?run=ready")
+    before = {run.name for run in server.runs()}
+    viewer.page.get_by_role("button", name="About").click()
+    with viewer.page.expect_download() as download:
+        viewer.page.get_by_role("button", name="Export as .zip").click()
+    file = tmp_path / "run.zip"
+    download.value.save_as(file)
+    viewer.page.keyboard.press("Escape")
+    viewer.page.get_by_text("Import a run").click()
+    viewer.page.locator("input[type=file]").set_input_files(file)
+    viewer.page.get_by_role("button", name="Import", exact=True).click()
+    expect(viewer.page.get_by_role("button", name="Import", exact=True)).to_have_count(0)
+    viewer.settled()
+    (brought,) = {run.name for run in server.runs()} - before
+    expect(viewer.page.get_by_role("combobox", name="Run")).to_have_value(run_title(brought))
+
+    viewer.press("Delete")
+    expect(viewer.page.get_by_text("is in the trash")).to_be_visible()
+    assert {run.name for run in server.runs()} == before
+    viewer.press("Undo")
+    expect(viewer.page.get_by_text("is in the trash")).to_have_count(0)
+    expect(viewer.page.get_by_role("combobox", name="Run")).to_have_value(run_title(brought))
+    assert {run.name for run in server.runs()} == {*before, brought}
+    shutil.rmtree(server.workspace / "runs" / brought)
+
+
+def test_a_search_tries_settings_and_can_be_stopped(server: Server, visit: Visit) -> None:
+    viewer = visit(server)
+    viewer.open("train")
+    viewer.page.get_by_role("radio", name="Search").click()
+    viewer.press("Start the search")
+    try:
+        expect(viewer.badge("running")).to_be_visible()
+        expect(viewer.page.get_by_text("Tries", exact=True)).to_be_visible(timeout=300_000)
+        expect(viewer.page.get_by_text("your own settings").first).to_be_visible()
+        viewer.press("Stop")
+        expect(viewer.badge("stopped")).to_be_visible()
+        viewer.settled()
+        assert viewer.sticks_out() == []
+    finally:
+        for each in searches.all_searches(server.workspace / "searches"):
+            each.stop()
+    (found,) = searches.all_searches(server.workspace / "searches")
+    assert found.tries() and viewer.metric("Own settings") == f"{found.tries()[0].accuracy:.1%}"
+    viewer.page.reload()
+    viewer.settled()
+    shutil.rmtree(found.folder)
