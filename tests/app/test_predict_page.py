@@ -5,13 +5,14 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fakes import Open, button, words
 from streamlit.testing.v1 import AppTest
 
-from har_core import analyses, video
+from har_core import analyses, video, weights
 from har_core.ui import loaders
 
 ANN, BOB = "a" * 32, "b" * 32
@@ -174,3 +175,41 @@ def test_old_uploads_make_room(workspace: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(loaders, "UPLOADS_BYTES", 100)
     kept = [loaders.keep_upload("a.mp4", io.BytesIO(bytes([i]) * 60)) for i in range(3)]
     assert [path.exists() for path in kept] == [False, False, True]
+
+
+def test_people_are_set_right_by_hand_and_that_is_undone(
+    own: Path, clips: Path, bright: Any, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser's part, a button in the player, is played by a value that comes back from it once."""
+    from har_core import prediction
+    from har_core.ui import answers
+    from har_core.ui.player import Fix, Said
+
+    # What finds people here is a rule, so that it is there on any machine; it takes a bright square for one.
+    make = prediction.Predictor
+    monkeypatch.setattr(prediction, "Predictor", lambda folder: make(folder, detector=bright))
+    monkeypatch.setattr(answers, "predictor", lambda model: make(model.folder, detector=bright))
+    monkeypatch.setattr(weights, "find_detector", lambda choice: Path("bright"))
+    film = own / "square.mp4"
+    pictures = [np.full((96, 128, 3), 30, np.uint8) for _ in range(40)]
+    for n, rgb in enumerate(pictures):
+        rgb[20:60, 10 + 2 * n : 35 + 2 * n] = 250
+    video.write(film, pictures, frames_per_second=10)
+    app = at(open_page)
+    app.file_uploader[0].upload("square.mp4", film.read_bytes()).run()
+    app.toggle[0].set_value(True).run()
+    button(app, "Analyse")
+    (task,) = analyses.listed(own, ANN)
+    assert [lane.track for lane in answers.read(task).people] == [1]
+    asked = [Said(Fix("split", 1, 0, 2.0))]
+    monkeypatch.setattr(answers.players, "player", lambda *_, **__: asked.pop() if asked else Said())
+    task.film.write_bytes(b"drawn before")
+    app = at(open_page)
+    assert not app.exception and not app.error
+    first, _ = answers.read(task).people
+    assert (first.track, first.stop) == (1, pytest.approx(2.0, abs=0.3))
+    assert (task.folder / analyses.OUTDATED).exists()
+    assert [b.label for b in app.button if "annotated" in b.label] == ["Make the annotated video again"]
+    app = button(app, "Undo correction (1)")
+    assert not app.exception and len(answers.read(task).people) == 1
+    assert not [b for b in app.button if "Undo correction" in b.label]
