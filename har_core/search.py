@@ -1,7 +1,7 @@
 """Searching for better settings: many short tries on what a held backbone sees once.
 
 The backbone is held, so each clip has to be looked at once in each variation, for all tries; what is left to learn
-takes seconds. All folds of a try go on side by side, an epoch at a time: so the epoch in which they are judged is one
+is little. All folds of a try go on side by side, an epoch at a time: so the epoch in which they are judged is one
 for all, which flatters less than the best one of each, and a try that falls behind can be given up.
 """
 

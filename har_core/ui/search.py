@@ -27,7 +27,7 @@ _HELPS = {
 }
 _HOW = (
     "The groups are dealt into three folds; each try trains on two of them and is judged by the third, for each in "
-    "turn. The part that looks at single pictures is held, so that a try takes seconds. Everything else is as under "
+    "turn. The part that looks at single pictures is held, so that tries are short. Everything else is as under "
     "New run. A test part is not looked at."
 )
 
