@@ -22,6 +22,8 @@ from har_core.network import ActionNetwork
 
 FORMAT = 2
 """1 had neither `embedding` nor `motion`: it averaged, and read the embeddings as they are."""
+MOST_CLASSES, LONGEST_CLASS = 10_000, 1000
+"""Far more than anybody trains; a card from elsewhere that asks for more is meant to fill the memory."""
 LICENCE = "AGPL-3.0-only"
 
 
@@ -61,6 +63,11 @@ class Card(Config):
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"A model needs two or more different classes, but this one has {list(self.classes)}.")
+        if len(self.classes) > MOST_CLASSES or max(map(len, self.classes)) > LONGEST_CLASS:
+            raise ConfigError(
+                f"A model has at most {MOST_CLASSES:,} classes with names of at most {LONGEST_CLASS:,} letters, but this "
+                f"one has {len(self.classes):,}, the longest of {max(map(len, self.classes)):,} letters."
+            )
         if not all(name.strip() for name in self.classes):
             raise ConfigError("A model's classes must have names, but one of them is empty.")
         if any(name.encode(errors="ignore").decode() != name for name in self.classes):  # JSON can hold such

@@ -325,3 +325,9 @@ def test_a_card_from_before_grids_is_read_as_it_was_meant(tmp_path: Path) -> Non
 def test_a_class_that_no_page_can_show_is_refused() -> None:
     with pytest.raises(ConfigError, match="half a letter"):
         replace(CARD, classes=("a\ud800", "b"))
+
+
+@pytest.mark.parametrize("classes", [("a" * 1001, "b"), tuple(map(str, range(10_001)))])
+def test_a_card_that_would_fill_the_memory_is_refused(classes: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="at most 10,000 classes with names of at most 1,000 letters"):
+        replace(CARD, classes=classes)
