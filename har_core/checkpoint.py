@@ -65,8 +65,8 @@ class Card(Config):
             raise ConfigError(f"A model needs two or more different classes, but this one has {list(self.classes)}.")
         if len(self.classes) > MOST_CLASSES or max(map(len, self.classes)) > LONGEST_CLASS:
             raise ConfigError(
-                f"A model has at most {MOST_CLASSES:,} classes with names of at most {LONGEST_CLASS:,} letters, but this "
-                f"one has {len(self.classes):,}, the longest of {max(map(len, self.classes)):,} letters."
+                f"A model has at most {MOST_CLASSES:,} classes with names of at most {LONGEST_CLASS:,} letters, but "
+                f"this one has {len(self.classes):,}, the longest of {max(map(len, self.classes)):,} letters."
             )
         if not all(name.strip() for name in self.classes):
             raise ConfigError("A model's classes must have names, but one of them is empty.")
