@@ -128,11 +128,12 @@ def work(task: Task, what: str, loaded: Loaded, say: Say) -> dict[str, object]:
 
         return report
 
+    note = ""
     try:
         if what == "analyse":
-            _analyse(task, loaded, say, progress, stopped)
+            note = _analyse(task, loaded, say, progress, stopped)
         elif what == "film":
-            _film(task, progress("filming"), stopped)
+            note = _film(task, progress("filming"), stopped)
         else:
             _copy(task, progress("copying"))
     except (HarError, OSError) as error:
@@ -146,7 +147,7 @@ def work(task: Task, what: str, loaded: Loaded, say: Say) -> dict[str, object]:
         traceback.print_exc()
         told = f"This video could not be analysed ({type(error).__name__}: {error}). Re-encode it and try again."
         return {"end": "failed", "message": told[:500]}
-    return {"end": "stopped" if stopped() else "done"}
+    return {"end": "stopped" if stopped() else "done", "message": note}
 
 
 def _analyse(
@@ -155,7 +156,8 @@ def _analyse(
     say: Say,
     progress: Callable[[str], Callable[[float, float], None]],
     stopped: Callable[[], bool],
-) -> None:
+) -> str:
+    """Look at the video, and make what else was asked for; gives what to know of the annotated video, or ""."""
     request, source = task.request(), task.source()
     say({"phase": "loading"})
     properties = video.probe(source)  # a file that is no video is told at once
@@ -177,8 +179,7 @@ def _analyse(
     say({"answered": True})
     if not plays(source) and not request.film:
         _copy(task, progress("copying"))
-    if request.film:
-        _film(task, progress("filming"), stopped)
+    return _film(task, progress("filming"), stopped) if request.film else ""
 
 
 def keep_answer(task: Task, found: "Analysis") -> None:
@@ -199,8 +200,8 @@ def keep_answer(task: Task, found: "Analysis") -> None:
         (task.folder / analyses.OUTDATED).touch()
 
 
-def _film(task: Task, progress: Callable[[float, float], None], stopped: Callable[[], bool]) -> None:
-    """The annotated video, whole or not at all."""
+def _film(task: Task, progress: Callable[[float, float], None], stopped: Callable[[], bool]) -> str:
+    """The annotated video, whole or not at all; gives what to know of it, such as that it is silent, or ""."""
     from har_core import annotate
     from har_core.lanes import Analysis
 
@@ -208,11 +209,12 @@ def _film(task: Task, progress: Callable[[float, float], None], stopped: Callabl
     found = Analysis.from_json(json.loads(task.answer.read_text(encoding="utf-8")))
     part = task.folder / ".annotated.mp4"
     try:
-        annotate.annotate(task.source(), found, part, keep=task.keep, progress=progress, cancelled=stopped)
+        note = annotate.annotate(task.source(), found, part, keep=task.keep, progress=progress, cancelled=stopped)
         if stopped():
             raise Cancelled("The viewer has had enough.")
         part.replace(task.film)
         (task.folder / analyses.OUTDATED).unlink(missing_ok=True)
+        return note
     finally:
         part.unlink(missing_ok=True)
 

@@ -88,6 +88,13 @@ def close(root: Path) -> None:
 
 
 def _launch_one(root: Path, *, only_first: bool = False) -> None:
+    try:
+        _launch_free(root, only_first=only_first)
+    except OSError as error:
+        raise VideoError(f"The queue of analyses cannot be written: {error.strerror}. Make room there.") from None
+
+
+def _launch_free(root: Path, *, only_first: bool) -> None:
     folder = analyses.queue(root)
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1 if only_first else MOST):

@@ -22,6 +22,8 @@ from har_core.ui.shelf import shelf
 from har_core.ui.underway import ACTIVE, again, ask_for, spoken, told_failed
 
 _MOST_K = 10
+_IN_MEMORY = 1 << 30
+"""Bytes of an annotated video that the page plays; a larger one is named by its path."""
 _FACES = 30
 """People whose portraits are sent to the browser."""
 
@@ -134,12 +136,17 @@ def _film(task: Task, analysis: Analysis) -> Film:
     frames = task.folder / "frames.jpg"
     return Film(
         served(shown, "har-player") if shown else "",
-        served(task.film, "har-player-annotated") if task.film.exists() else "",
+        served(task.film, "har-player-annotated") if _small(task.film) else "",
         f"{Path(analyses.harmless(analysis.name)).stem}-annotated.mp4",
         (task.folder / analyses.OUTDATED).exists(),
         frames.read_bytes() if frames.exists() else b"",
         analyse_commands.ALONG,
     )
+
+
+def _small(film: Path) -> bool:
+    """Whether there is an annotated video that Streamlit can hold in memory while it is looked at."""
+    return film.exists() and film.stat().st_size <= _IN_MEMORY
 
 
 def _plays(source: Path) -> bool:
@@ -246,6 +253,8 @@ def _take_away(task: Task, analysis: Analysis) -> None:
     """Undo, the annotated video, and the answer in other forms."""
     stem = Path(analyses.harmless(analysis.name)).stem
     outdated = (task.folder / analyses.OUTDATED).exists()
+    if task.film.exists() and not _small(task.film):
+        st.caption(f"The annotated video is too large to be played here. It lies at `{task.film}`.")
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="take away"):
         if (number := _corrections(task)) and st.button(
             f"Undo correction ({number})", icon=":material/undo:", key="undo correction"

@@ -139,5 +139,5 @@ def _begin(
         return
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     st.session_state[BATCH] = [*st.session_state.get(BATCH, []), *begun]
-    st.session_state[OPEN] = begun[0]
+    st.session_state[OPEN] = begun[0]  # the first answer that there is
     st.rerun()

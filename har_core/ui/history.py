@@ -20,7 +20,7 @@ from har_core.ui.underway import ACTIVE
 
 _PAGE = 12
 _PICTURES, _TABLE = "Pictures", "Table"
-_STAMP, _PICKED, _AT = "history stamp", "history picked", "history page"
+_STAMP, _PICKED, _SHOWN, _AT = "history stamp", "history picked", "history shown", "history page"
 _COLUMNS = 5
 """Actions of a row of the table."""
 _FORMULA = ("=", "+", "-", "@")
@@ -60,8 +60,9 @@ def _cards(over: Sequence[tuple[Task, State]], opened: Task | None) -> list[Task
     if not 1 <= st.session_state.get(_AT, 1) <= pages:
         st.session_state[_AT] = pages
     first = (st.session_state.get(_AT, 1) - 1) * _PAGE if pages > 1 else 0
-    if opened is not None and st.session_state.get(_PICKED) is None:
-        st.session_state[_PICKED] = [opened.name]
+    if opened is not None and st.session_state.get(_SHOWN) != opened.name and opened in [task for task, _ in over]:
+        # Another one is open than when the cards were last drawn, and nobody has clicked on it.
+        st.session_state[_SHOWN], st.session_state[_PICKED] = opened.name, [opened.name]
         st.session_state[_STAMP] = st.session_state.get(_STAMP, 0) + 1
     held = [name for name in st.session_state.get(_PICKED) or [] if any(task.name == name for task, _ in over)]
     shown = [_card(task, state) for task, state in over[first : first + _PAGE]]
@@ -69,7 +70,7 @@ def _cards(over: Sequence[tuple[Task, State]], opened: Task | None) -> list[Task
     if picked is not None and list(picked.clips) != held:
         st.session_state[_PICKED] = list(picked.clips)
         if picked.last and picked.last != (opened.name if opened else ""):
-            st.session_state[OPEN] = picked.last
+            st.session_state[OPEN] = st.session_state[_SHOWN] = picked.last
         st.rerun()
     if pages > 1:
         st.pagination(pages, key=_AT)
@@ -185,8 +186,8 @@ def _delete(tasks: Sequence[Task]) -> None:
     with reporting():
         for task in tasks:
             analyses.delete(task)
-    st.session_state.pop(OPEN, None)
-    st.session_state.pop(_PICKED, None)
+    for key in (OPEN, _PICKED, _SHOWN):
+        st.session_state.pop(key, None)
     st.rerun()
 
 
@@ -202,7 +203,7 @@ def _trash(viewer: str) -> None:
             with reporting():
                 back = [analyses.restore(workspace(), viewer, name) for name in gone]
                 st.session_state[OPEN] = back[0].name
-                st.session_state.pop(_PICKED, None)
+                st.session_state.pop(_SHOWN, None)
                 st.rerun()
         if st.button("Remove now", icon=":material/delete_forever:", key="empty trash", type="tertiary"):
             analyses.empty_trash(workspace(), viewer)
@@ -220,6 +221,8 @@ def chosen(tasks: Sequence[Task]) -> Task | None:
         st.session_state[OPEN] = found.name
         if st.query_params.get("video") != found.name:
             st.query_params["video"] = found.name
+    elif "video" in st.query_params:
+        del st.query_params["video"]
     return found
 
 

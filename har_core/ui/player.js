@@ -487,6 +487,7 @@ export default function (component) {
   if (s.annotated && data.film !== s.url) s.url = "";
   if (!s.annotated && data.url !== s.url && s.url) s.url = "";
   show((s.annotated || !data.url) && Boolean(data.film));
+  $("wait").textContent = data.url || data.film ? "Loading the video" : "There is no video to play";
   kinds();
   subtitles();
   ruler.setAttribute("aria-valuemax", length.toFixed(1));

@@ -46,8 +46,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(workspace: Path) -> Iterator[Server]:
-    """Start the app as a user does, on a free port; afterwards end it and every training it began."""
+def serving(workspace: Path, *, close: bool = True) -> Iterator[Server]:
+    """Start the app as a user does, on a free port; afterwards end it and what it began, analyses only if `close`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -65,7 +65,8 @@ def serving(workspace: Path) -> Iterator[Server]:
     finally:
         for run in server.runs():  # each is a process group of its own
             run.stop(patience=1.0)
-        attendant.close(server.workspace)
+        if close:
+            attendant.close(server.workspace)
         for kind in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, kind)
