@@ -12,6 +12,7 @@ from har_core.confusion import Order, Unit
 from har_core.ui.frame import plain
 from har_core.ui.inspecting import inspect
 from har_core.ui.matrix import Cell, matrix
+from har_core.ui.repairing import repair
 from har_core.ui.scoring import Question
 from har_core.ui.wall import wall
 
@@ -123,11 +124,13 @@ def show_clips(question: Question, scores: Evaluation, cell: Cell | None, name: 
     st.subheader(heading, anchor=False)
     if not shown:
         st.info(nothing, icon=":material/check_circle:")
+        repair(question.model, question.source, [], name)
         return
     place = f"{name} {cell}"
     one = wall(shown, place)
     with st.container(border=True, key="closely"):
         inspect(question.model, one, question.source, f"closely {name}")
+        repair(question.model, question.source, [one], name, among=shown)
 
 
 def _clips(scores: Evaluation, cell: Cell | None) -> tuple[list[Scored], str, str]:
