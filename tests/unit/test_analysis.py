@@ -1,5 +1,6 @@
 """A video over its time: the same numbers as the short roads, segments where things happen, nothing left behind."""
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -267,3 +268,21 @@ def test_a_lane_checks_its_shapes() -> None:
     with pytest.raises(ValueError, match="moment"):
         Lane(None, 0, 1, says([np.ones(1)])[0], (Segment(None, "a", 0, 1, 1),), np.zeros(2, np.float32),
              np.zeros((1, 2), np.float32))  # fmt: skip
+
+
+# --- damaged files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(18))
+def test_a_damaged_file_gives_an_answer_or_one_sentence(predictor: Predictor, early: Path, number: int) -> None:
+    """A few of those of tests/bench/mutants.py, which has hundreds."""
+    file = Path(__file__).parents[1] / "bench" / "mutants.py"
+    spec = importlib.util.spec_from_file_location("mutants", file)
+    assert spec is not None and spec.loader is not None
+    mutants = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mutants)
+    path = early.with_name(f"mutant-{number}.mp4")
+    kind = mutants.KINDS[number % 3]
+    path.write_bytes(mutants.mutated(early.read_bytes(), kind, np.random.default_rng([7, number])))
+    outcome, said = mutants.judged(predictor, path)
+    assert outcome != "BUG", said
