@@ -144,28 +144,33 @@ def trained_on(card: Card, source: Dataset, clips: Sequence[str]) -> int | None:
 
 
 def verdict(found: Comparison, first: str, second: str) -> str:
-    """In a few sentences whether one of the two is better, in plain text."""
+    """In a few sentences whether one of the two is better, in plain text. The names stand in the midst of sentences."""
     a, b, total = found.only_first, found.only_second, len(found.pairs)
     if not a and not b:
-        return (
+        return _begun(
             f"{first} and {second} are right on the same clips, all {total} of them taken together: nothing here tells "
             "one from the other."
         )
     told = f"{second} is right on {_clips(b)} that {first} gets wrong, {first} on {_clips(a)} that {second} gets wrong."
     chance = (
-        f"Were both equally good, a split at least so uneven would come about in {_often(found.p)} of such comparisons "
+        f"Were both equally good, a split at least so uneven would come about in {_often(found.p)} such comparisons "
         f"(McNemar's exact test, p = {probability(found.p)})"
     )
     if found.told_apart:
         better = second if b > a else first
-        return f"{told} {chance}: {better} is better, as far as such clips go."
+        return _begun(f"{told} {chance}: {better} is better, as far as such clips go.")
     more = found.more_clips
     tail = "."
     if more:
         tail = f"; if things stay like that, about {more:,} more test clips would be needed to tell."
     elif more == 0:
         tail = "; the clips are of too few people or places to tell."
-    return f"{told} {chance}: that does not tell them apart{tail}"
+    return _begun(f"{told} {chance}: that does not tell them apart{tail}")
+
+
+def _begun(sentence: str) -> str:
+    """With a capital where a name that is ours begins it."""
+    return "T" + sentence[1:] if sentence.startswith(("this model", "the other")) else sentence
 
 
 def _clips(number: int) -> str:
@@ -173,7 +178,7 @@ def _clips(number: int) -> str:
 
 
 def _often(p: float) -> str:
-    return "most" if p > 0.5 else "fewer than 1 in 1,000" if p < 0.001 else f"1 in {max(2, round(1 / p)):,}"
+    return "most" if p > 0.5 else "fewer than 1 of 1,000" if p < 0.001 else f"about 1 of {max(2, round(1 / p)):,}"
 
 
 def probability(p: float) -> str:

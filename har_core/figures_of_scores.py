@@ -80,7 +80,8 @@ def reliable(bins: Sequence[Bin]) -> go.Figure:
         yaxis2={"domain": [0, 0.18], "range": [0, most * 1.15], "title": "clips", "nticks": 3, "fixedrange": True,
                 "gridcolor": FAINT},
     )  # fmt: skip
-    figure.update_xaxes(title="how sure it is", range=[0, 1.03], tickformat=".0%", anchor="y2")
+    begin = max(0.0, np.floor(bins[0].low * 10 - 1) / 10)  # what no clip comes near to would only take room
+    figure.update_xaxes(title="how sure it is", range=[begin, 1.02], tickformat=".0%", anchor="y2")
     return figure
 
 

@@ -290,6 +290,11 @@ def _order(found: Comparison) -> str:
     answers = "no answer" if not found.otherwise else f"{found.otherwise:,} of {len(found.pairs):,} answers"
     if found.told_apart:
         return f"Oddly, it does better with shuffled frames: its accuracy changes by {cost}."
+    if not found.otherwise and low <= -0.05:
+        return (
+            f"Shuffling the frames of each window changes none of its {len(found.pairs):,} answers: nothing here shows "
+            f"that it uses their order. So few clips cannot rule out a cost of up to {-low * 100:.0f} points, though."
+        )
     if low > -0.05:
         return (
             f"It hardly needs the order of frames: shuffling them changes {answers} and its accuracy by {cost}, so it "
@@ -297,8 +302,8 @@ def _order(found: Comparison) -> str:
         )
     more = f" About {found.more_clips:,} more clips would be needed to tell." if found.more_clips else ""
     return (
-        f"Whether it uses the order of frames cannot be told from these {len(found.pairs):,} clips: shuffling them "
-        f"changes {answers} and its accuracy by {cost}.{more}"
+        f"Whether it uses the order of frames cannot be told from these {len(found.pairs):,} clips: shuffling "
+        f"the frames changes {answers} and its accuracy by {cost}.{more}"
     )
 
 
@@ -309,7 +314,7 @@ def _one(found: Comparison) -> str:
         return f"One frame of each window alone does not do for it: {cost}."
     if low > -0.05:
         return f"One frame of each window alone does nearly as well: {cost}."
-    return f"Of one frame alone the same number of clips says {cost}, which may be chance."
+    return f"With one frame of each window alone it is {cost}, which may be chance."
 
 
 def speed(found: Found, keys: Sequence[str]) -> Milliseconds | None:

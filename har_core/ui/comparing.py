@@ -40,7 +40,7 @@ def show_comparison(question: Question, scores: Evaluation) -> None:
     )  # fmt: skip
     other = Question(others[name], question.source, f"{question.split} of {question.model.name}", only=question.clips)
     text = f"{plain(_named(others[name]))} looks at the same clips."
-    if not at_hand(other, ORDERS, ask="Compare the two", text=text):
+    if not at_hand(other, ORDERS, ask="Compare the two", text=text, main=True):
         return
     _compared(question, other, scores)
 
@@ -52,16 +52,16 @@ def _named(model: Model) -> str:
 def _compared(question: Question, other: Question, scores: Evaluation) -> None:
     from har_core import comparison
 
-    a, b = _short(_named(question.model)), _short(_named(other.model))
+    a, b = "this model", _short(_named(other.model))
     theirs = other.scores()
     found: Comparison = question.once(f"with {other.stamp}", lambda: comparison.compare(scores, theirs))
     low, high = found.interval
     tiles(
         {
-            a: f"{found.first_right.mean():.1%}",
+            "This model": f"{found.first_right.mean():.1%}",
             b: f"{found.second_right.mean():.1%}",
             "Difference": f"{comparison.points(found.difference)} points",
-            "95 % interval": f"{comparison.points(low)} to {comparison.points(high)}",
+            "95 % interval": f"{low * 100:+.0f} to {high * 100:+.0f}".replace("-", "−"),
             "Clips": f"{len(found.pairs):,}",
         },
         helps={"95 % interval": "Where the true difference may well lie, judged clip by clip on the same clips."},

@@ -117,21 +117,22 @@ def show_scores(question: Question, scores: Evaluation) -> None:
 
 def _summary(question: Question, scores: Evaluation, sure: Certainty) -> None:
     low, high = sure.accuracy
-    macro = f"{scores.macro_f1:.3f}"
+    macro = f"**{scores.macro_f1:.3f}**"
     if sure.macro_f1:
         macro += f" ({sure.macro_f1[0]:.3f} to {sure.macro_f1[1]:.3f})"
     else:
-        macro += ", without an interval: all resamples score the same"
+        macro += " (all resamples score the same, so there is no interval)"
     number = len(scores.scored)
     drawn = f"whole groups of {sure.groups} drawn anew" if sure.by == "group" else "each clip for itself"
     st.markdown(
-        f"Accuracy **{scores.accuracy:.1%}** ({low:.0%} to {high:.0%}), macro F1 **{macro}**, 95 % intervals from "
+        f"Accuracy **{scores.accuracy:.1%}** ({low:.0%} to {high:.0%}), macro F1 {macro}; 95 % intervals from "
         f"{number:,} clips, {drawn}."
     )
     more = max(0, sure.clips_wanted - number)
     lines = []
+    others = ", of other people or places," if sure.by == "group" else ""
     if more:
-        lines.append(f"About **{more:,} more test clips** would be needed to know the accuracy to ±5 points.")
+        lines.append(f"About **{more:,} more test clips**{others} would be needed to know the accuracy to ±5 points.")
     spent = question.once("speed", lambda: _speed(question))
     if spent:
         decode, encode, classify = spent
@@ -170,7 +171,7 @@ def _per_class(sure: Certainty) -> None:
     for name in ("recall", "precision", "f1"):
         shown[name] = table[name].round(3)
         shown[f"{name} 95 %"] = [
-            "–" if pd.isna(low) else f"{low * 100:.0f}–{high * 100:.0f} %"
+            "–" if pd.isna(low) or low == high else f"{low * 100:.0f}–{high * 100:.0f} %"
             for low, high in zip(table[f"{name} low"], table[f"{name} high"], strict=True)
         ]
     bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)

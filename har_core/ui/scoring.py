@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import streamlit as st
 
@@ -139,7 +139,9 @@ class Question:
         return None if spent is None else sum(spent) / 1000
 
 
-def at_hand(question: Question, wanted: Collection[Condition], *, ask: str, text: str, times: float = 1.0) -> bool:
+def at_hand(
+    question: Question, wanted: Collection[Condition], *, ask: str, text: str, times: float = 1.0, main: bool = False
+) -> bool:
     """Whether all that is wanted is known; where it is not, the button that asks for it, or how far it is.
 
     Args:
@@ -148,6 +150,7 @@ def at_hand(question: Question, wanted: Collection[Condition], *, ask: str, text
         ask: what stands on the button.
         text: what one gets for it, in a sentence.
         times: as long as a look at a clip as it is takes, times this.
+        main: whether this is what the page is for, and its button stands out.
     """
     left = question.left(wanted)
     with st.container():  # one place, filled or not, so that nothing below moves
@@ -163,7 +166,8 @@ def at_hand(question: Question, wanted: Collection[Condition], *, ask: str, text
             except HarError as error:
                 st.error(plain(str(error)), icon=":material/error:")
         told = f"{text} {_how_long(question, len(left), times)}".strip()
-        pressed = st.button(ask, type="primary", icon=":material/analytics:", key=f"ask {ask}")
+        kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
+        pressed = st.button(ask, type=kind, icon=":material/analytics:", key=f"ask {ask}")
         st.caption(told)
         if pressed:
             _begin(question, wanted)
@@ -226,4 +230,4 @@ def begin(question: Question) -> bool:
             if pressed:
                 _begin(question, ORDERS)
             return False
-    return at_hand(question, ORDERS, ask="Evaluate", text="")
+    return at_hand(question, ORDERS, ask="Evaluate", text="", main=True)

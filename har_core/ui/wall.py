@@ -22,12 +22,14 @@ _STYLE = """<style>
 
 
 def wall(scored: Sequence[Scored], key: str) -> Scored:
-    """Draw a page of clips playing; gives the one that was chosen, the first until then.
+    """Draw a page of clips playing; gives the one that was chosen, the first until then. One alone is not drawn.
 
     Args:
         scored: the clips, at least one, in the order in which they are shown.
         key: of the place; another list of clips has another key.
     """
+    if len(scored) == 1:  # it plays where it is looked at closely
+        return scored[0]
     page = _page(len(scored), key)
     shown = scored[page * AT_ONCE : (page + 1) * AT_ONCE]
     here = f"chosen {key}"
@@ -42,7 +44,7 @@ def wall(scored: Sequence[Scored], key: str) -> Scored:
                 play(one.path)
                 action, probability = one.prediction.top(1)[0]
                 st.caption(f"{plain(_short(one.clip))}  \n**{plain(action)}** {probability:.0%}")
-                if len(shown) > 1 and st.button(
+                if st.button(
                     "Shown below" if one is chosen else "Look closely", key=f"close {number} {key}",
                     icon=":material/zoom_in:", type="primary" if one is chosen else "secondary", width="stretch",
                     help=plain(one.clip),

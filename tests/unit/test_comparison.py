@@ -169,13 +169,14 @@ def test_nothing_in_common_and_other_labels_are_said() -> None:
 def test_the_verdict_in_words(pair: Comparison) -> None:
     said = verdict(pair, "A", "B")
     assert "B is right on 1 clip that A gets wrong, A on 1 clip that B gets wrong" in said
-    assert "does not tell them apart" in said and "1 " in said
+    assert "does not tell them apart" in said and "in most such comparisons" in said
     same = compare(evaluation(("a", "jump", "jump")), evaluation(("a", "jump", "jump")))
     assert "nothing here tells" in verdict(same, "A", "B")
+    assert verdict(same, "this model", "B").startswith("This model and B")
     clips = [(str(i), "run", "run") for i in range(30)]
     better = compare(evaluation(*clips), evaluation(*[(c, t, "run" if int(c) > 11 else "sit") for c, t, _ in clips]))
     assert better.told_apart and verdict(better, "A", "B").endswith("A is better, as far as such clips go.")
-    assert "fewer than 1 in 1,000" in verdict(better, "A", "B")
+    assert "fewer than 1 of 1,000" in verdict(better, "A", "B")
     close = compare(evaluation(*clips), evaluation(*[(c, t, "run" if int(c) > 1 else "sit") for c, t, _ in clips]))
     assert "more test clips would be needed" in verdict(close, "A", "B") and close.more_clips
 

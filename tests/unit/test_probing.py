@@ -238,6 +238,7 @@ def test_whether_it_uses_time() -> None:
     assert "It uses the order of frames" in told(55, 30, 20) and "does not do" in told(55, 30, 20)
     assert "hardly needs the order" in told(290, 290, 289, of=300)
     assert "changes no answer" in told(290, 290, 290, of=300)
+    assert "changes none of its 20 answers" in told(20, 20, 19, of=20)
     few = told(9, 7, 7, of=10)
     assert "cannot be told from these 10 clips" in few and "more clips would be needed" in few
     assert "hardly better than a guess" in told(20, 20, 20)
