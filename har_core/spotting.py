@@ -1,17 +1,17 @@
 """From the embeddings of somebody's ticks to what was done when: sliding windows, smoothing, hysteresis.
 
 Live says at each instant what the window that ends there shows. Of a file the future is known as well: a window
-speaks of its middle, and probabilities are averaged over both sides, so that segments do not lag behind.
+speaks of its middle, probabilities are averaged over both sides, and a segment reaches back to before it was sure, so
+that segments lie where things happen.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from har_core.buffers import Label, Timeline
 from har_core.checkpoint import Card
 from har_core.config import ClipSpec, LiveConfig
 from har_core.lanes import Lane
@@ -27,6 +27,11 @@ HOP_SECONDS = 0.25
 _TORN = 1.0
 """As in `buffers`: after so long without a look the window begins anew."""
 _WINDOWS_AT_ONCE = 64
+_WEAK = 0.5
+"""The share of the threshold of "unsure" down to which an action goes on that was named."""
+_SHORTER = 0.7
+"""The share of the model's window that is looked at where there is more than one: what lies next to an action blurs it.
+This and _WEAK were chosen on films of clips that the model had learned from, and judged on others."""
 _NEARLY = 1e-6
 
 
@@ -82,8 +87,9 @@ class Spotter:
             smooth = smoothed(rows, hop(spec) / spec.frames_per_second, self.config.smoothing_seconds)
             end = stop if last == ticks[-1] else (last + 1) / spec.frames_per_second
             begin = start if first == ticks[0] else first / spec.frames_per_second
-            covered = math.inf if track is None else (last - first + 1) / spec.frames_per_second
-            segments += self.segments(track, middles, smooth, (begin, max(begin, end)), covered=covered)
+            # Of somebody who passes through nothing can be said; a short clip was cut to show something.
+            if track is None or (last - first + 1) / spec.frames_per_second + _NEARLY >= self._least:
+                segments += self.segments(track, middles, smooth, (begin, max(begin, end)))
             moments.append(np.clip(middles, begin, max(begin, end)))
             found.append(smooth)
         if answer is None:
@@ -99,18 +105,30 @@ class Spotter:
         middles: NDArray[np.float64],
         probabilities: NDArray[np.float64],
         span: tuple[float, float],
-        *,
-        covered: float = math.inf,
     ) -> list[Segment]:
-        """Segments of one stretch: `probabilities` `(M, C)` at `middles` `(M,)`, between which they take turns."""
-        label = Label(self.card.clip, replace(self.config, smoothing_seconds=0.0))  # they are smooth already
-        timeline = Timeline()
-        edges = [span[0], *((middles[:-1] + middles[1:]) / 2).tolist()]
-        for edge, row in zip(edges, probabilities, strict=True):
-            prediction = Prediction(row, self.card.classes, self.card.unsure_below)
-            timeline.add(track, label.update(prediction, edge, covered=covered), edge)
-        timeline.reach(track, span[1])
-        return timeline.segments()
+        """Segments of one stretch: `probabilities` `(M, C)` at `middles` `(M,)`, between which they take turns.
+
+        Another action takes over when it leads by `hysteresis`. One is named where the model was sure of it at some
+        moment, and from when to when it was half as sure at least: two thresholds, as Canny (1986) has them for edges.
+        With one alone segments of held-out films were too short or in pieces (docs/benchmarks.md).
+        """
+        below = self.card.unsure_below
+        leads = np.array([*_leading(probabilities, self.config.hysteresis)])
+        held = probabilities[np.arange(len(leads)), leads]
+        weak = held < _WEAK * below
+        edges = [span[0], *((middles[:-1] + middles[1:]) / 2).tolist(), span[1]]
+        breaks = np.flatnonzero((np.diff(leads) != 0) | (np.diff(weak) != 0)) + 1
+        found = []
+        for run in np.split(np.arange(len(leads)), breaks):
+            first, last = int(run[0]), int(run[-1])
+            if not weak[first] and held[run].max() >= below and edges[first] < edges[last + 1]:
+                action, score = self.card.classes[leads[first]], min(1.0, float(held[run].mean()))
+                found.append(Segment(track, action, edges[first], edges[last + 1], score))
+        return found
+
+    @property
+    def _least(self) -> float:
+        return min(self.config.least_seconds, self.card.clip.window_seconds)
 
     def _batches(self, begins: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         for at in range(0, len(begins), _WINDOWS_AT_ONCE):
@@ -133,6 +151,16 @@ class Spotter:
             windows.append(fetch(_on_display(ticks, looks, last - number + 1, last)))
         mean = np.mean([p.probabilities for p in self.classify(windows)], axis=0)
         return Prediction(mean, self.card.classes, self.card.unsure_below)
+
+
+def _leading(rows: NDArray[np.float64], lead: float) -> Iterator[int]:
+    """For each row the action that leads: that of the row before, until another one is so much more probable."""
+    leader: int | None = None
+    for row in rows:
+        best = int(row.argmax())
+        if leader is None or row[best] - row[leader] >= lead:
+            leader = best
+        yield leader
 
 
 def smoothed(rows: NDArray[np.float64], step: float, seconds: float) -> NDArray[np.float64]:
@@ -165,6 +193,8 @@ def _on_display(ticks: NDArray[np.int64], looks: NDArray[np.intp], first: int, l
 def _begins(life: int, spec: ClipSpec, track: int | None, seconds: float) -> tuple[NDArray[np.intp], int]:
     """Where windows begin in a stretch of `life` ticks, and how many ticks each has."""
     length = min(life, count(seconds if track is None else math.inf, spec))
+    if life > length:
+        length = max(1, round(_SHORTER * length))
     begins = np.arange(0, life - length + 1, hop(spec))
     if begins[-1] != life - length:
         begins = np.append(begins, life - length)

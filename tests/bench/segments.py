@@ -143,16 +143,16 @@ def variants(predictor: Predictor, raw: Lane) -> dict[str, Sequence[Segment]]:
     step = float(np.median(np.diff(middles)))
     smooth = smoothed(rows, step, config.smoothing_seconds)
     ready = spotter(predictor, config)
-    named_always = replace(ready, card=replace(card, unsure_below=0.0))
+    flat = replace(ready, config=replace(config, hysteresis=0.0))
     ends = np.minimum(middles + card.clip.window_seconds / 2, raw.stop)
     return {
         "most probable action of each window": plain(rows, middles, span, card.classes, 0.0),
         "the same, none below the threshold": plain(rows, middles, span, card.classes, card.unsure_below),
-        "smoothed, without hysteresis": plain(smooth, middles, span, card.classes, card.unsure_below),
-        "hysteresis, not smoothed": ready.segments(None, middles, rows, span),
-        "smoothed, hysteresis (what analyse gives)": ready.segments(None, middles, smooth, span),
-        "the same, each window telling of its end, as live": ready.segments(None, ends, smooth, span),
-        "the same, never unsure": named_always.segments(None, middles, smooth, span),
+        "smoothed, one threshold": plain(smooth, middles, span, card.classes, card.unsure_below),
+        "smoothed, two thresholds": flat.segments(None, middles, smooth, span),
+        "two thresholds, hysteresis, not smoothed": ready.segments(None, middles, rows, span),
+        "all three (what analyse gives)": ready.segments(None, middles, smooth, span),
+        "all three, each window telling of its end, as live": ready.segments(None, ends, smooth, span),
     }
 
 
