@@ -16,7 +16,9 @@ from har_core.ui.frame import plain, reporting
 from har_core.ui.loaders import Model, read_dataset
 
 _UPLOAD, _SAMPLE, _PATH = "Upload", "A clip of a data set", "A file or folder on this computer"
-_WAY, _ROUND, BATCH, OPEN = "video from", "video round", "video batch", "video open"
+_WAY, _ROUND = "video from", "video round"
+BATCH, BEGUN, OPEN = "video batch", "video begun", "video open"
+"""Keys: all that was begun in this visit, what was begun last, and whose answer is open."""
 _MOST = 200
 """Videos that are begun at once."""
 Chosen = list[tuple[str, str, BinaryIO | None]]
@@ -139,5 +141,7 @@ def _begin(
         return
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     st.session_state[BATCH] = [*st.session_state.get(BATCH, []), *begun]
-    st.session_state[OPEN] = begun[0]  # the first answer that there is
+    st.session_state[BEGUN] = begun
+    st.session_state.pop(OPEN, None)
+    st.query_params.pop("video", None)
     st.rerun()

@@ -11,12 +11,12 @@ from har_core import analyses, exports, workspace
 from har_core.analyses import Request, State, Summary, Task
 from har_core.errors import HarError
 from har_core.ui.answers import read, spoken_length, verdict
-from har_core.ui.asking import OPEN
+from har_core.ui.asking import BEGUN, OPEN
 from har_core.ui.choose import run_title
 from har_core.ui.frame import reporting
 from har_core.ui.grid import Card, grid
 from har_core.ui.player import NO_ACTION
-from har_core.ui.underway import ACTIVE
+from har_core.ui.underway import ACTIVE, told_failed
 
 _PAGE = 12
 _PICTURES, _TABLE = "Pictures", "Table"
@@ -211,12 +211,18 @@ def _trash(viewer: str) -> None:
 
 
 def chosen(tasks: Sequence[Task]) -> Task | None:
-    """The analysis whose answer is to be shown: the one opened last, else the newest that has one."""
+    """The analysis whose answer is to be shown; None while those that were just begun have none.
+
+    The one that was opened last; else the first answer of those that were just begun; else the newest answer.
+    """
     wanted = st.session_state.get(OPEN) or st.query_params.get("video")
     by_name = {task.name: task for task in tasks}
     found = by_name.get(str(wanted)) if wanted else None
-    if found is None or (found.state().stage in ACTIVE and not found.answer.exists()):
-        found = found or next((task for task in tasks if task.answer.exists()), None)
+    if found is None or told_failed(found):
+        begun = [by_name[name] for name in st.session_state.get(BEGUN, []) if name in by_name]
+        found = next((task for task in begun if task.answer.exists()), None)
+        if found is None and not any(task.state().stage in ACTIVE for task in begun):
+            found = next((task for task in tasks if task.answer.exists()), None)
     if found is not None:
         st.session_state[OPEN] = found.name
         if st.query_params.get("video") != found.name:
