@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from har_core.commands import model_folder
+from har_core.errors import ConfigError
 from har_core.terminal import print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -31,10 +32,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--robustness", action="store_true", help="also score with frames dropped, at 10 fps, grey, blurred, darker..."
     )
     parser.add_argument("--compare", type=Path, metavar="MODEL", help="another model on the same clips")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write all of it as one HTML file that works without a network"
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the clips and what is said of each as CSV")
 
 
 def evaluate(given: argparse.Namespace) -> int:
     """Score a model on labelled clips."""
+    for option, out in (("--report", given.report), ("--csv", given.csv)):
+        _writable(option, out)
     from har_core import certainty, dataset, evaluation, probing
     from har_core.prediction import Predictor
     from har_core.verdicts import clip_keys
@@ -62,6 +69,7 @@ def evaluate(given: argparse.Namespace) -> int:
         sentence = probing.uses_time(scores, orders["shuffled"], orders["single"])
         told["motion"] = {"verdict": sentence, **{name: each.to_json() for name, each in orders.items()}}
         lines += [*_conditions(orders), sentence]
+    changed: dict[Condition, Comparison] = {}
     if given.robustness:
         found = _gathered(predictor, folder, source, clips, (*probing.ORDERS, *probing.PICTURES))
         changed = _under(predictor, source, clips, found, scores, ("stuttering", *probing.PICTURES))
@@ -70,11 +78,46 @@ def evaluate(given: argparse.Namespace) -> int:
     if given.compare:
         told["compare"], said = _compared(model_folder(given.compare), source, clips, scores, given.compare.name)
         lines += said
+    if given.report:
+        _report(given, predictor, source, clips, found, scores, told, changed)
+    if given.csv:
+        from har_core.report import save
+
+        save(given.csv, scores.table().to_csv(index=False))
     if given.json:
         print_json(told)
     else:
         print("\n".join([*lines, *(f"skipped {clip}: {reason}" for clip, reason in scores.skipped)]))
     return 0
+
+
+def _writable(option: str, out: Path | None) -> None:
+    """Refuse what could not be written before anything is computed for it."""
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ConfigError(f"{option} must lie in a folder that is there, but {out.absolute().parent} is none.")
+    if out is not None and out.is_dir():
+        raise ConfigError(f"{option} must be a file to be written, but {out} is a folder. Name a file in it.")
+
+
+def _report(
+    given: argparse.Namespace, predictor: "Predictor", source: "Dataset", clips: "tuple[Clip, ...]", found: "Found",
+    scores: "Evaluation", told: dict[str, Any], worse: "dict[Condition, Comparison]",
+) -> None:  # fmt: skip
+    """Write what was computed; the motion test costs nothing more, so it is always in it."""
+    from har_core import probing, report
+    from har_core.verdicts import clip_keys
+
+    orders = _under(predictor, source, clips, found, scores, ("shuffled", "reversed", "single"))
+    flags = [flag for flag in ("--baselines", "--robustness") if getattr(given, flag[2:])]
+    folder = given.model.absolute()
+    extras = report.Extras(
+        model=folder.parent.name if folder.name == "best" else folder.name, card=predictor.card,
+        dataset=source.root.name, split=given.split, version=source.version,
+        command=report.reproduce(given.model, given.data, given.split, flags), baselines=told.get("baselines", {}),
+        motion=orders, uses_time=probing.uses_time(scores, orders["shuffled"], orders["single"]), worse=worse,
+        milliseconds=probing.speed(found, clip_keys(source, clips)),
+    )  # fmt: skip
+    report.write(scores, given.report, extras=extras)
 
 
 def _gathered(

@@ -9,7 +9,8 @@ from har_core.ui.confusing import show_confusion
 from har_core.ui.frame import title
 from har_core.ui.loaders import read_dataset
 from har_core.ui.moving import show_motion
-from har_core.ui.scores import show_downloads, show_head, show_scores
+from har_core.ui.printing import show_report
+from har_core.ui.scores import show_head, show_scores
 from har_core.ui.scoring import Question, begin
 
 title("Evaluate", "How good a model is on clips it has not seen, what it mixes up, and what to do about it.")
@@ -21,7 +22,7 @@ VIEWS = {
     "Calibration": show_calibration,
     "Motion": show_motion,
     "Compare": show_comparison,
-    "Report": show_downloads,
+    "Report": show_report,
 }
 
 one, two, three = st.columns([3, 2, 2])

@@ -322,6 +322,7 @@ def _draw(found: Mended, models: Sequence[Model], version: int, learned: int, ke
             "After": f"{plain(called(models[1].name))}, by the labels of version {version}.",
             "Clips": "That judged one of the two, and whose group trained neither.",
         },
+        width=184,
     )
     for sentence in found.sentences():
         st.markdown(plain(sentence))

@@ -20,7 +20,7 @@ ORDER = [
     "rehearsal", "speed", "engine", "buffers", "prediction", "saliency",
     "traces", "spotting", "analysis", "corrections", "annotate",
     "meter", "live", "headless", "evaluation", "certainty", "comparison", "mending", "probing", "recalibration",
-    "embeddings", "baselines", "atlas", "doctor", "terminal", "scalars", "analyse_commands", "commands",
+    "embeddings", "baselines", "report", "atlas", "doctor", "terminal", "scalars", "analyse_commands", "commands",
     "predict_commands", "evaluate_commands", "dataset_commands", "run_commands", "search_commands",
     "speed_commands", "doctor_commands", "__main__", "ui",
 ]  # fmt: skip
@@ -44,7 +44,7 @@ DOORS = {
     "cleanlab": "atlas",
     "threadpoolctl": "atlas",
     "scipy": "evaluation confusion doctor",
-    "plotly": "plots curves figures_of_scores ui",
+    "plotly": "plots curves figures_of_scores report ui",
     "tqdm": "terminal",
     "tensorboardX": "scalars",
     "optuna": "proposals",
