@@ -27,7 +27,8 @@ MARGIN = 0.05
 class Certainty:
     """Scores of an evaluation with their 95 % intervals.
 
-    `by` says what was drawn anew: "group" where clips share groups, else "clip". `macro_f1` is None where no resample
+    `by` says what was drawn anew for F1: "group" where clips share groups and these are not too few, else "clip". All
+    clips are of `groups` people or places; `shared` says whether some share one. `macro_f1` is None where no resample
     differs from the next, as when all is right: then a bootstrap sees nothing. `clips_wanted` is how many clips in all
     would bring the accuracy's interval to +-5 points.
     """
@@ -36,13 +37,14 @@ class Certainty:
     macro_f1: Interval | None
     groups: int
     by: Literal["group", "clip"]
+    shared: bool
     clips_wanted: int
     per_class: pd.DataFrame
 
     @property
     def few_groups(self) -> bool:
         """Whether clips are of so few people or places that no interval says how others would fare."""
-        return self.by == "group" and self.groups < FEW_GROUPS
+        return self.shared and self.groups < FEW_GROUPS
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `python -m har_core evaluate --json` prints them."""
@@ -62,15 +64,19 @@ def certainty(evaluation: Evaluation, *, seed: int = 0) -> Certainty:
     """
     groups = [scored.group for scored in evaluation.scored]
     right = np.array([scored.right for scored in evaluation.scored], bool)
-    drawn = resamples(groups, seed=seed)
+    different = int(member_of(groups).max()) + 1
+    shared = different < len(groups)
+    by: Literal["group", "clip"] = "group" if shared and different >= FEW_GROUPS else "clip"
+    # Of two people there are three resamples: drawn by clip the interval is too narrow, but it is one.
+    drawn = resamples(groups if by == "group" else [""] * len(groups), seed=seed)
     f1, occurs = _resampled_f1(evaluation, drawn)
     counted = np.where(occurs, np.nan_to_num(f1), 0.0).sum(axis=1) / np.maximum(occurs.sum(axis=1), 1)
-    different = int(member_of(groups).max()) + 1
     return Certainty(
         accuracy=share_interval(right, groups, seed=seed),
         macro_f1=middle(counted) if float(counted.std()) > 1e-9 else None,
         groups=different,
-        by="group" if different < len(groups) else "clip",
+        by=by,
+        shared=shared,
         clips_wanted=clips_to_know(int(right.sum()), len(right), MARGIN),
         per_class=_per_class(evaluation, f1),
     )

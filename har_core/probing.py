@@ -42,7 +42,7 @@ WORDS: dict[Condition, str] = {
     "shuffled": "frames of each window in random order",
     "reversed": "played backwards",
     "single": "one frame of each window alone",
-    "stuttering": "half the frames dropped, the one before stands in",
+    "stuttering": "half the frames dropped",
     "ten": "at 10 frames a second",
     "grey": "without colour",
     "blurred": "out of focus",

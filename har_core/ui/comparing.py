@@ -65,7 +65,7 @@ def _compared(question: Question, other: Question, scores: Evaluation) -> None:
             "Clips": f"{len(found.pairs):,}",
         },
         helps={"95 % interval": "Where the true difference may well lie, judged clip by clip on the same clips."},
-        width=176,
+        width=165,
     )
     with st.container(border=True):
         st.markdown(f":material/balance: {plain(comparison.verdict(found, a, b))}")

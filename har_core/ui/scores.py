@@ -26,7 +26,7 @@ PICTURES: tuple[Condition, ...] = ("ten", "grey", "blurred", "mirrored", "darker
 _RULES = {
     "majority": "always says the commonest action of the training clips",
     "shape and length": "sees no picture, only size, length, frame rate and codec of the file",
-    "mean of frames": "has no LSTM: a linear rule on the mean of what this model's encoder says of the frames",
+    "mean of frames": "has no LSTM: a linear rule on the mean of this model's embeddings",
     "shuffled frames": "is this model, shown the frames of each window in random order",
     "single frame": "is this model, shown one frame of each window alone",
 }
@@ -92,7 +92,7 @@ def _people(number: int) -> str:
 
 
 def _basis(sure: Certainty) -> str:
-    if sure.by == "clip":
+    if not sure.shared:
         return "Wilson's interval: each clip counts as independent of the others. Few clips make it wide."
     return (
         f"The clips are of {_people(sure.groups)}, and clips of one are alike: whole groups were drawn anew "
@@ -123,14 +123,14 @@ def _summary(question: Question, scores: Evaluation, sure: Certainty) -> None:
     else:
         macro += " (all resamples score the same, so there is no interval)"
     number = len(scores.scored)
-    drawn = f"whole groups of {sure.groups} drawn anew" if sure.by == "group" else "each clip for itself"
+    drawn = f"whole groups of {sure.groups} drawn anew" if sure.by == "group" else "each clip drawn for itself"
     st.markdown(
         f"Accuracy **{scores.accuracy:.1%}** ({low:.0%} to {high:.0%}), macro F1 {macro}; 95 % intervals from "
         f"{number:,} clips, {drawn}."
     )
     more = max(0, sure.clips_wanted - number)
     lines = []
-    others = ", of other people or places," if sure.by == "group" else ""
+    others = ", of other people or places," if sure.shared else ""
     if more:
         lines.append(f"About **{more:,} more test clips**{others} would be needed to know the accuracy to ±5 points.")
     spent = question.once("speed", lambda: _speed(question))
@@ -176,6 +176,7 @@ def _per_class(sure: Certainty) -> None:
         ]
     bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     config = dict.fromkeys(("recall", "precision", "f1"), bar)
+    config["f1"] = st.column_config.ProgressColumn("F1", format="percent", min_value=0, max_value=1)
     config |= {f"{name} 95 %": st.column_config.TextColumn("95 %") for name in ("recall", "precision", "f1")}
     st.dataframe(
         shown, hide_index=True, width="stretch", height=min(35 * len(shown) + 40, 520), column_config=config,
@@ -183,7 +184,7 @@ def _per_class(sure: Certainty) -> None:
     )  # fmt: skip
     st.caption(
         "Recall: how many of its clips are found. Precision: how often its name is right. F1: both in one. Each with "
-        "the interval in which it may well lie."
+        "the interval in which it may well lie, – where all resamples score the same."
     )
 
 
@@ -300,7 +301,7 @@ def _robustness(question: Question, scores: Evaluation) -> None:
         conditions(question, scores, ("stuttering", *PICTURES), "robustness")
         st.caption(
             "“Told apart” is McNemar's exact test and the interval agreeing that the difference is more than chance. "
-            "People are looked for in the clips as they are."
+            "A dropped frame leaves the one before it on display. People are looked for in the clips as they are."
         )
 
 

@@ -18,6 +18,9 @@ AT_ONCE = 6
 _STYLE = """<style>
 [class*="st-key-wall-"] > div { flex: 1 1 158px !important; min-width: 0; max-width: 270px; }
 [class*="st-key-wall-"] .stVideo { max-height: 9.5rem; width: 100%; object-fit: contain; }
+[class*="st-key-wall-"] [data-testid="stCaptionContainer"] p {
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+}
 </style>"""
 
 
