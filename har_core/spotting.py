@@ -193,8 +193,9 @@ def _on_display(ticks: NDArray[np.int64], looks: NDArray[np.intp], first: int, l
 def _begins(life: int, spec: ClipSpec, track: int | None, seconds: float) -> tuple[NDArray[np.intp], int]:
     """Where windows begin in a stretch of `life` ticks, and how many ticks each has."""
     length = min(life, count(seconds if track is None else math.inf, spec))
-    if life > length:
-        length = max(1, round(_SHORTER * length))
+    if life < length + hop(spec):  # one window tells all, as it does for the answer
+        return np.zeros(1, np.intp), length
+    length = max(1, round(_SHORTER * length))
     begins = np.arange(0, life - length + 1, hop(spec))
     if begins[-1] != life - length:
         begins = np.append(begins, life - length)

@@ -200,6 +200,19 @@ def test_very_short_films(predictor: Predictor, frames: int, tmp_path: Path) -> 
     assert np.array_equal(whole.prediction.probabilities, predictor.predict(path).probabilities)
 
 
+@pytest.mark.parametrize("frames", range(4, 26))
+def test_where_one_window_is_the_answer_the_timeline_says_the_same(
+    predictor: Predictor, frames: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "short.mp4"
+    video.write(path, (np.full((48, 64, 3), 9 * n, np.uint8) for n in range(frames)), frames_per_second=25)
+    whole = analyse(predictor, path, people=False).whole
+    assert len(whole.moments) == 1
+    assert whole.probabilities[0] == pytest.approx(whole.prediction.probabilities, abs=1e-6)
+    (part,) = whole.segments
+    assert (part.action, part.start, part.stop) == (whole.prediction.action, 0.0, whole.stop)
+
+
 # --- spotting -----------------------------------------------------------------------------------------------
 
 SPEC = ClipSpec(window_seconds=1.0, frames_per_second=8.0, most_frames=8, size=32)
