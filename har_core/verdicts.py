@@ -90,6 +90,7 @@ def digest(model: Path) -> str:
         # By what they mean, not as they are written: a card that is read and written again has 4.0 where it had 4.
         old_shape = {"embedding": "average", "motion": "off"} if card.get("format") == 1 else {}
         clip, shape = ClipSpec.from_json(card["clip"]), NetworkConfig.from_json(old_shape | card["network"])
+        person = clip.view == "person" or "person" in card.get("views", ())
         kept = [card["classes"], clip.to_json(), shape.to_json(), int(card.get("windows", 3))]
         file = folder / "weights.safetensors"
         status = file.stat()
@@ -98,7 +99,7 @@ def digest(model: Path) -> str:
         raise CheckpointError(
             f"A model is a folder with card.json and weights.safetensors, but {model} has none that can be read."
         ) from error
-    told = f"{_FORMAT}|{weighed}|{json.dumps(kept, sort_keys=True)}|{_finder() if clip.view == 'person' else ''}"
+    told = f"{_FORMAT}|{weighed}|{json.dumps(kept, sort_keys=True)}|{_finder() if person else ''}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -12,6 +12,7 @@ from test_comparison import evaluation
 from har_core import checkpoint, dataset, probing, video
 from har_core.comparison import compare
 from har_core.dataset import Dataset
+from har_core.detection import Detects
 from har_core.errors import CheckpointError, DatasetError
 from har_core.prediction import Predictor
 from har_core.probing import ORDERS, PICTURES, gather, look, missing, scores, uses_time
@@ -97,6 +98,19 @@ def test_at_ten_frames_a_second_some_looks_are_late(predictor: Predictor, source
     # The clips have 10 frames a second themselves: at that rate nothing changes.
     seen = look(predictor, source.clips[0].path, ["plain", "ten"])
     np.testing.assert_allclose(seen["ten"].logits, seen["plain"].logits, atol=1e-4)
+
+
+def test_the_other_view_is_what_a_model_of_that_view_sees(model: Path, source: Dataset, bright: Detects) -> None:
+    clip = source.clips[6]
+    card = checkpoint.read_card(model)
+    whole, person = card, replace(card, clip=replace(card.clip, view="person"))
+    both = {"frame": look(Predictor(model, detector=bright), clip.path, ["plain", "person", "grey"])}
+    checkpoint.replace_card(model, person, of=whole)
+    both["person"] = look(Predictor(model, detector=bright), clip.path, ["plain", "frame", "grey"])
+    for seen, other in (("frame", "person"), ("person", "frame")):
+        np.testing.assert_allclose(both[seen][other].logits, both[other]["plain"].logits, atol=1e-4)  # type: ignore[index]
+    assert np.abs(both["frame"]["plain"].logits - both["person"]["plain"].logits).max() > 0.1
+    assert np.abs(both["frame"]["grey"].logits - both["person"]["grey"].logits).max() > 0.1
 
 
 # --- kept --------------------------------------------------------------------------------------------------
