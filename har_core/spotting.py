@@ -110,7 +110,7 @@ class Spotter:
 
         Another action takes over when it leads by `hysteresis`. One is named where the model was sure of it at some
         moment, and from when to when it was half as sure at least: two thresholds, as Canny (1986) has them for edges.
-        With one alone segments of held-out films were too short or in pieces (docs/benchmarks.md).
+        With one alone segments of held-out films were too short or in pieces (docs/models.md).
         """
         below = self.card.unsure_below
         leads = np.array([*_leading(probabilities, self.config.hysteresis)])

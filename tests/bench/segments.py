@@ -144,7 +144,7 @@ def variants(predictor: Predictor, raw: Lane) -> dict[str, Sequence[Segment]]:
     smooth = smoothed(rows, step, config.smoothing_seconds)
     ready = spotter(predictor, config)
     flat = replace(ready, config=replace(config, hysteresis=0.0))
-    ends = np.minimum(middles + card.clip.window_seconds / 2, raw.stop)
+    ends = np.minimum(middles + middles[0] - raw.start, raw.stop)  # the first middle is half a window in
     return {
         "most probable action of each window": plain(rows, middles, span, card.classes, 0.0),
         "the same, none below the threshold": plain(rows, middles, span, card.classes, card.unsure_below),
