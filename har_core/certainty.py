@@ -103,8 +103,10 @@ def _per_class(evaluation: Evaluation, f1: NDArray[np.float64]) -> pd.DataFrame:
     rows = []
     for index, row in enumerate(evaluation.per_class().to_dict(orient="records")):
         hits, is_true, is_said = int(counts[index, index]), int(counts[index].sum()), int(counts[:, index].sum())
-        # A resample without the action has no F1; nor has an action that occurs nowhere.
+        # A resample without the action has no F1; nor has an action that occurs nowhere. Where all score the same, the
+        # bootstrap sees nothing.
         low, high = middle(f1[:, index]) if is_true + is_said else (np.nan, np.nan)
+        low, high = (np.nan, np.nan) if low == high else (low, high)
         for name, total in (("precision", is_said), ("recall", is_true)):
             row[f"{name} low"], row[f"{name} high"] = wilson(hits, total) if total else (np.nan, np.nan)
         rows.append(row | {"f1 low": low, "f1 high": high, "found": hits, "said": is_said})

@@ -153,7 +153,7 @@ def verdict(found: Comparison, first: str, second: str) -> str:
         )
     told = f"{second} is right on {_clips(b)} that {first} gets wrong, {first} on {_clips(a)} that {second} gets wrong."
     chance = (
-        f"Were both equally good, a split at least so uneven would come about in {_often(found.p)} such comparisons "
+        f"Were both equally good, a split at least so uneven would happen in {_often(found.p)} such comparisons "
         f"(McNemar's exact test, p = {probability(found.p)})"
     )
     if found.told_apart:

@@ -66,7 +66,7 @@ def evaluate(given: argparse.Namespace) -> int:
         lines += [f"baseline {name}: {accuracy:.1%}" for name, accuracy in dumb.items()]
     if given.motion:
         orders = _under(predictor, source, clips, found, scores, ("shuffled", "reversed", "single"))
-        sentence = probing.uses_time(scores, orders["shuffled"], orders["single"])
+        sentence = probing.uses_time(scores, orders["shuffled"], orders["reversed"], orders["single"])
         told["motion"] = {"verdict": sentence, **{name: each.to_json() for name, each in orders.items()}}
         lines += [*_conditions(orders), sentence]
     changed: dict[Condition, Comparison] = {}
@@ -114,7 +114,7 @@ def _report(
         model=folder.parent.name if folder.name == "best" else folder.name, card=predictor.card,
         dataset=source.root.name, split=given.split, version=source.version,
         command=report.reproduce(given.model, given.data, given.split, flags), baselines=told.get("baselines", {}),
-        motion=orders, uses_time=probing.uses_time(scores, orders["shuffled"], orders["single"]), worse=worse,
+        motion=orders, uses_time=probing.uses_time(scores, *orders.values()), worse=worse,
         milliseconds=probing.speed(found, clip_keys(source, clips)),
     )  # fmt: skip
     report.write(scores, given.report, extras=extras)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from har_core import checkpoint, video
 from har_core.calibration import logits_of, tempered
 from har_core.checkpoint import Card
-from har_core.comparison import Comparison, compare, points, probability
+from har_core.comparison import SURE, Comparison, compare, points, probability
 from har_core.dataset import Dataset
 from har_core.errors import CheckpointError, DatasetError, HarError
 from har_core.evaluation import Evaluation, Scored
@@ -262,12 +262,13 @@ def against(plain: Evaluation, changed: dict[Condition, Evaluation]) -> dict[Con
     return {condition: compare(plain, scores) for condition, scores in changed.items()}
 
 
-def uses_time(plain: Evaluation, shuffled: Comparison, single: Comparison) -> str:
+def uses_time(plain: Evaluation, shuffled: Comparison, backwards: Comparison, single: Comparison) -> str:
     """In a few plain sentences whether the model goes by what happens over time.
 
     Args:
         plain: the clips as they are.
         shuffled: `plain` against the frames of each window in random order.
+        backwards: `plain` against the clips played backwards.
         single: `plain` against one frame of each window alone.
     """
     low, _ = plain.interval
@@ -276,16 +277,22 @@ def uses_time(plain: Evaluation, shuffled: Comparison, single: Comparison) -> st
             f"On these {len(plain.scored):,} clips it is hardly better than a guess, so there is nothing that "
             "shuffling its frames could take away."
         )
-    return f"{_order(shuffled)} {_one(single)}"
+    return f"{_order(shuffled, backwards)} {_one(single)}"
 
 
-def _order(found: Comparison) -> str:
+def _order(found: Comparison, backwards: Comparison) -> str:
     low, high = found.interval
     cost = f"{points(found.difference)} points (95 %: {points(low)} to {points(high)})"
     if found.told_apart and found.difference < 0:
         return (
             f"It uses the order of frames: with the frames of each window shuffled its accuracy changes by {cost}, "
             f"p = {probability(found.p)} by McNemar's exact test."
+        )
+    # The second question that is asked of the same clips: it must be surer.
+    if backwards.told_apart and backwards.p < SURE / 2 and backwards.difference < 0:
+        return (
+            f"It uses the order of frames: shuffling them may cost nothing ({cost}), but played backwards its accuracy "
+            f"changes by {points(backwards.difference)} points, p = {probability(backwards.p)} by McNemar's exact test."
         )
     answers = "no answer" if not found.otherwise else f"{found.otherwise:,} of {len(found.pairs):,} answers"
     if found.told_apart:

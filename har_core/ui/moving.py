@@ -27,7 +27,7 @@ def show_motion(question: Question, scores: Evaluation) -> None:
     changed = {name: question.scores(name) for name in _SHOWN}
     found = {name: question.once(f"against {name}", partial(compare, scores, changed[name])) for name in _SHOWN}
     with st.container(border=True):
-        verdict = probing.uses_time(scores, found["shuffled"], found["single"])
+        verdict = probing.uses_time(scores, found["shuffled"], found["reversed"], found["single"])
         st.markdown(f":material/timeline: **{plain(verdict)}**")
     conditions(question, scores, _SHOWN, "motion")
     st.caption(

@@ -68,7 +68,7 @@ def _page(question: Question, scores: Evaluation, command: str) -> bytes:
         extras = report.Extras(
             model=called(question.model.name) if question.model.run else question.model.name, card=question.card,
             dataset=question.source.root.name, split=question.split, version=question.source.version, command=command,
-            baselines=rules, motion=orders, uses_time=probing.uses_time(scores, orders["shuffled"], orders["single"]),
+            baselines=rules, motion=orders, uses_time=probing.uses_time(scores, *orders.values()),
             worse=against(worse), milliseconds=probing.speed(question.found, question.keys),
         )  # fmt: skip
         return report.page(scores, extras=extras).encode(errors="replace")

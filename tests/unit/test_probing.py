@@ -239,13 +239,13 @@ def test_the_work_can_be_stopped_and_goes_on(predictor: Predictor, tiny_model: P
 # --- in words ----------------------------------------------------------------------------------------------
 
 
-def told(right: int, shuffled: int, single: int, *, of: int = 60) -> str:
+def told(right: int, shuffled: int, single: int, *, backwards: int | None = None, of: int = 60) -> str:
     """Of a model that gets so many of the first clips right as they are, shuffled, and from one frame."""
-    plain, first, second = (
+    plain, first, second, third = (
         evaluation(*[(str(i), "run", "run" if i < number else "sit") for i in range(of)])
-        for number in (right, shuffled, single)
+        for number in (right, shuffled, single, shuffled if backwards is None else backwards)
     )
-    return uses_time(plain, compare(plain, first), compare(plain, second))
+    return uses_time(plain, compare(plain, first), compare(plain, third), compare(plain, second))
 
 
 def test_whether_it_uses_time() -> None:
@@ -257,3 +257,4 @@ def test_whether_it_uses_time() -> None:
     assert "cannot be told from these 10 clips" in few and "more clips would be needed" in few
     assert "hardly better than a guess" in told(20, 20, 20)
     assert "Oddly" in told(40, 58, 40)
+    assert "but played backwards its accuracy changes by" in told(55, 53, 53, backwards=30)
