@@ -13,30 +13,23 @@ import math
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import Literal, get_args
 
-from har_core import machine
 from har_core.errors import VideoError
 
 Stage = Literal["waiting", "running", "done", "failed", "stopped", "crashed"]
 What = Literal["analyse", "film", "copy"]
 """What is to be done: look at the video; make the annotated one; make a copy that browsers play."""
-UNDO_SECONDS = 3600.0
-"""For so long a deleted analysis can be taken back; then it is gone."""
 _VIEWER = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[\w-]{1,100}")
-_TRASH = ".trash"
 OUTDATED = "outdated"
 """A file of this name says that people were corrected after the annotated video was made."""
 _JUST_NOW = 2.0
 """Seconds that a ticket may take to be written."""
-_SPARE = 256 << 20
-"""Bytes of disk that must be left when an upload is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,107 +284,14 @@ def is_viewer(text: object) -> bool:
     return isinstance(text, str) and _VIEWER.fullmatch(text) is not None
 
 
-def begin(root: Path, viewer: str, request: Request, content: BinaryIO | None = None) -> Task:
-    """A new analysis in the queue.
-
-    Args:
-        root: the workspace.
-        viewer: whose it is, 32 hexadecimal digits.
-        request: what is asked for; its `at` is set here where it is 0.
-        content: the video, where it was uploaded; read to its end, never all at once.
-
-    Raises:
-        VideoError: the upload cannot be kept.
-    """
-    folder = home(root, viewer)
-    readable = re.sub(r"[^\w-]+", "-", Path(request.name).stem).strip("-")[:40] or "video"
-    at = request.at or time.time()
-    stamp = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(at))}-{int(at % 1 * 1000):03d}"
-    task = Task(folder / f"{stamp}-{readable}-{secrets.token_hex(4)}")
-    made = folder / f".{task.name}"
-    try:
-        (made / "upload").mkdir(parents=True)
-        if content is not None:
-            _keep(made / "upload" / harmless(request.name), request.name, content)
-        write(made / "request.json", json.dumps(asdict(request) | {"at": at}, ensure_ascii=True))
-        made.rename(task.folder)
-        task.ask("analyse")
-    except OSError as error:
-        reason = f"{error.strerror}. Make room there." if error.strerror else str(error)
-        raise VideoError(f"{request.name} cannot be kept in the workspace: {reason}") from None
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return task
-
-
-def harmless(name: str) -> str:
-    """A file name for an upload: what a browser sends may hold anything.
-
-    >>> harmless("../../a b.mp4"), harmless("..."), harmless("C:\\\\x|y.mov")
-    ('a b.mp4', 'clip', 'C__x_y.mov')
-    """
-    short = re.sub(r"[^\w .()-]", "_", Path(name).name).encode()[-200:].decode(errors="ignore").lstrip(". ")
-    return short or "clip"
-
-
 def listed(root: Path, viewer: str) -> list[Task]:
-    """The analyses of a viewer, newest first; those deleted too long ago to be taken back go for good."""
+    """The analyses of a viewer, newest first."""
     folder = home(root, viewer)
-    _purge(folder)
     try:
         found = [entry for entry in folder.iterdir() if _NAME.fullmatch(entry.name)]
     except OSError:
         return []
     return [Task(entry) for entry in sorted(found, reverse=True) if (entry / "request.json").is_file()]
-
-
-def delete(task: Task) -> None:
-    """Put an analysis aside; `restore` takes it back within the hour. One that runs is ended first.
-
-    Raises:
-        VideoError: it does not end, or cannot be moved.
-    """
-    task.stop()
-    deadline = time.monotonic() + 10.0
-    while task.alive():
-        if time.monotonic() > deadline:
-            raise VideoError("This analysis does not end. Try again in a moment.")
-        time.sleep(0.05)
-    trash = task.folder.parent / _TRASH
-    try:
-        trash.mkdir(exist_ok=True)
-        task.folder.rename(trash / f"{time.time_ns():020d}.{task.name}")
-    except OSError as error:
-        raise VideoError(f"The analysis cannot be deleted: {error.strerror}.") from None
-
-
-def deleted(root: Path, viewer: str) -> list[str]:
-    """The names of those that can be taken back, the one deleted last first."""
-    folder = home(root, viewer) / _TRASH
-    _purge(folder.parent)
-    names = sorted((entry.name for entry in folder.iterdir()), reverse=True) if folder.is_dir() else []
-    return [name.partition(".")[2] for name in names]
-
-
-def restore(root: Path, viewer: str, name: str) -> Task:
-    """Take a deleted analysis back.
-
-    Raises:
-        VideoError: it is gone.
-    """
-    folder = home(root, viewer)
-    found = next(iter((folder / _TRASH).glob(f"*.{name}")), None) if _NAME.fullmatch(name) else None
-    try:
-        if found is None or (folder / name).exists():
-            raise OSError
-        return Task(found.rename(folder / name))
-    except OSError:
-        raise VideoError("This analysis cannot be taken back any more: it is gone.") from None
-
-
-def empty_trash(root: Path, viewer: str) -> None:
-    """Remove for good what was deleted."""
-    shutil.rmtree(home(root, viewer) / _TRASH, ignore_errors=True)
 
 
 def used(root: Path, viewer: str) -> int:
@@ -447,16 +347,6 @@ def write(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _keep(path: Path, name: str, content: BinaryIO) -> None:
-    content.seek(0, os.SEEK_END)
-    size = content.tell()
-    content.seek(0)
-    if machine.free_disk(path.parent) < size + _SPARE:
-        raise VideoError(f"{name} needs {size / 1e6:.0f} MB of disk, and there is not so much left. Make room there.")
-    with path.open("wb") as file:
-        shutil.copyfileobj(content, file, 1 << 20)
-
-
 def _read(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_bytes())
@@ -477,12 +367,3 @@ def _size(folder: Path) -> int:
             with contextlib.suppress(OSError):
                 total += Path(place, name).lstat().st_size
     return total
-
-
-def _purge(folder: Path) -> None:
-    """Remove what was deleted more than an hour ago."""
-    with contextlib.suppress(OSError):
-        for entry in (folder / _TRASH).iterdir():
-            at = entry.name.partition(".")[0]
-            if not at.isdecimal() or time.time() - int(at) / 1e9 > UNDO_SECONDS:
-                shutil.rmtree(entry, ignore_errors=True)

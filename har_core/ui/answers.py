@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from har_core import analyse_commands, analyses, exports
+from har_core import analyse_commands, analyses, exports, intake
 from har_core.analyses import Task
 from har_core.errors import HarError
 from har_core.lanes import Analysis
@@ -137,7 +137,7 @@ def _film(task: Task, analysis: Analysis) -> Film:
     return Film(
         served(shown, "har-player") if shown else "",
         served(task.film, "har-player-annotated") if _small(task.film) else "",
-        f"{Path(analyses.harmless(analysis.name)).stem}-annotated.mp4",
+        f"{Path(intake.harmless(analysis.name)).stem}-annotated.mp4",
         (task.folder / analyses.OUTDATED).exists(),
         frames.read_bytes() if frames.exists() else b"",
         analyse_commands.ALONG,
@@ -251,7 +251,7 @@ def _undo(task: Task, analysis: Analysis) -> None:
 
 def _take_away(task: Task, analysis: Analysis) -> None:
     """Undo, the annotated video, and the answer in other forms."""
-    stem = Path(analyses.harmless(analysis.name)).stem
+    stem = Path(intake.harmless(analysis.name)).stem
     outdated = (task.folder / analyses.OUTDATED).exists()
     if task.film.exists() and not _small(task.film):
         st.caption(f"The annotated video is too large to be played here. It lies at `{task.film}`.")
@@ -269,8 +269,8 @@ def _take_away(task: Task, analysis: Analysis) -> None:
         for label, make, ending, mime in (
             ("CSV", lambda: exports.to_csv([analysis]), "csv", "text/csv"),
             ("JSON", lambda: exports.to_json([analysis]), "json", "application/json"),
-            ("Subtitles", lambda: exports.to_vtt(analysis), "vtt", "text/vtt"),
-            ("ELAN", lambda: exports.to_elan(analysis, analyses.harmless(analysis.name)), "eaf", "application/xml"),
+            ("WebVTT", lambda: exports.to_vtt(analysis), "vtt", "text/vtt"),
+            ("ELAN", lambda: exports.to_elan(analysis, intake.harmless(analysis.name)), "eaf", "application/xml"),
             ("Label Studio", lambda: exports.to_label_studio([analysis]), "labelstudio.json", "application/json"),
         ):
             st.download_button(label, make, f"{stem}.{ending}", mime, key=f"as {label}", on_click="ignore",

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import streamlit as st
 
-from har_core import analyses, attendant, dataset, weights, workspace
+from har_core import attendant, dataset, intake, weights, workspace
 from har_core.analyses import Request
 from har_core.dataset import EXTENSIONS
 from har_core.dataset.layouts import is_video
@@ -133,7 +133,7 @@ def _begin(
             # One after the other in time too: the newest come first in lists, and these in their order.
             request = Request(name, str(model.folder.absolute()), model.name, people, film, source, now + number / 1000)
             try:
-                begun.append(analyses.begin(workspace(), viewer, request, content).name)
+                begun.append(intake.begin(workspace(), viewer, request, content).name)
             except HarError as error:
                 st.error(plain(str(error)), icon=":material/error:")
         attendant.ensure(workspace())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from har_core import analyses, exports, workspace
+from har_core import analyses, discarded, exports, workspace
 from har_core.analyses import Request, State, Summary, Task
 from har_core.errors import HarError
 from har_core.ui.answers import read, spoken_length, verdict
@@ -185,7 +185,7 @@ def _answers_csv(tasks: Sequence[Task]) -> str:
 def _delete(tasks: Sequence[Task]) -> None:
     with reporting():
         for task in tasks:
-            analyses.delete(task)
+            discarded.delete(task)
     for key in (OPEN, _PICKED, _SHOWN):
         st.session_state.pop(key, None)
     st.rerun()
@@ -193,7 +193,7 @@ def _delete(tasks: Sequence[Task]) -> None:
 
 def _trash(viewer: str) -> None:
     """What was deleted within the hour, and the way back."""
-    gone = analyses.deleted(workspace(), viewer)
+    gone = discarded.deleted(workspace(), viewer)
     if not gone:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="history trash"):
@@ -201,12 +201,12 @@ def _trash(viewer: str) -> None:
         st.markdown(f":material/delete: {number} deleted, and gone for good within the hour.", width="content")
         if st.button("Undo", icon=":material/undo:", key="undo delete"):
             with reporting():
-                back = [analyses.restore(workspace(), viewer, name) for name in gone]
+                back = [discarded.restore(workspace(), viewer, name) for name in gone]
                 st.session_state[OPEN] = back[0].name
                 st.session_state.pop(_SHOWN, None)
                 st.rerun()
         if st.button("Remove now", icon=":material/delete_forever:", key="empty trash", type="tertiary"):
-            analyses.empty_trash(workspace(), viewer)
+            discarded.empty_trash(workspace(), viewer)
             st.rerun()
 
 

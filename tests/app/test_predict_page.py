@@ -12,7 +12,7 @@ import pytest
 from fakes import Open, button, words
 from streamlit.testing.v1 import AppTest
 
-from har_core import analyses, video, weights
+from har_core import analyses, discarded, video, weights
 from har_core.ui import loaders
 
 ANN, BOB = "a" * 32, "b" * 32
@@ -62,7 +62,7 @@ def test_a_clip_is_named_and_a_broken_one_gets_its_sentence(own: Path, clips: Pa
     assert "my clip.mp4" in said(app) and "Your videos" in said(app)
     assert not app.file_uploader[0].value  # nothing uploaded stays in memory
     labels = {d.label for d in app.get("download_button")}
-    assert labels >= {"CSV", "JSON", "Subtitles", "ELAN", "Label Studio"}
+    assert labels >= {"CSV", "JSON", "WebVTT", "ELAN", "Label Studio"}
     k = app.slider[0]
     assert (k.min, k.max, k.value) == (1, 2, 2)  # no more actions than there are
     assert not k.set_value(1).run().exception
@@ -119,7 +119,7 @@ def test_deleting_and_taking_back(own: Path, clips: Path, open_page: Open) -> No
     app = button(app, "Undo")
     assert not app.exception and len(analyses.listed(own, ANN)) == 1 and "my clip.mp4" in said(app)
     app = button(button(app, "Delete all"), "Remove now")
-    assert not app.exception and analyses.deleted(own, ANN) == [] and "deleted" not in said(app)
+    assert not app.exception and discarded.deleted(own, ANN) == [] and "deleted" not in said(app)
 
 
 def test_what_failed_can_be_tried_again(own: Path, clips: Path, open_page: Open) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from har_core import PROJECT, analyses, attendant, machine
+from har_core import PROJECT, analyses, attendant, discarded, intake, machine
 from har_core.analyses import Request, State, Task
 from har_core.attendant import Child, Limits
 from har_core.errors import VideoError
@@ -23,7 +23,7 @@ ORDER = Request("my clip.mp4", "/models/yoga", "yoga")
 
 
 def begun(root: Path, viewer: str = ANN, name: str = "my clip.mp4") -> Task:
-    return analyses.begin(root, viewer, Request(name, "/models/yoga", "yoga"), io.BytesIO(b"a film"))
+    return intake.begin(root, viewer, Request(name, "/models/yoga", "yoga"), io.BytesIO(b"a film"))
 
 
 def test_an_upload_becomes_a_folder_that_waits(tmp_path: Path) -> None:
@@ -99,18 +99,18 @@ def test_damaged_files_are_no_state_and_no_answer(tmp_path: Path) -> None:
 
 def test_deleting_can_be_undone_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = begun(tmp_path)
-    analyses.delete(task)
-    assert analyses.listed(tmp_path, ANN) == [] and analyses.deleted(tmp_path, ANN) == [task.name]
+    discarded.delete(task)
+    assert analyses.listed(tmp_path, ANN) == [] and discarded.deleted(tmp_path, ANN) == [task.name]
     assert analyses.tickets(tmp_path) == [] and analyses.used(tmp_path, ANN) > 0
     with pytest.raises(VideoError, match="gone"):
-        analyses.restore(tmp_path, BOB, task.name)
-    assert analyses.restore(tmp_path, ANN, task.name).state().stage == "stopped"
-    analyses.delete(task)
+        discarded.restore(tmp_path, BOB, task.name)
+    assert discarded.restore(tmp_path, ANN, task.name).state().stage == "stopped"
+    discarded.delete(task)
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + analyses.UNDO_SECONDS + 1)
-    assert analyses.deleted(tmp_path, ANN) == []
+    monkeypatch.setattr(time, "time", lambda: now + discarded.UNDO_SECONDS + 1)
+    assert discarded.deleted(tmp_path, ANN) == []
     with pytest.raises(VideoError, match="gone"):
-        analyses.restore(tmp_path, ANN, task.name)
+        discarded.restore(tmp_path, ANN, task.name)
 
 
 # ---- the attendant ----

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights", "video", "images",
     "drawing", "dataset", "takes", "cuts", "example", "runs", "turns", "notes", "trash", "analyses",
-    "attendant", "plots", "curves", "coach", "lanes", "exports", "endings", "store", "forecast", "checks",
+    "intake", "discarded", "attendant", "plots", "curves", "coach", "lanes", "exports", "endings", "store",
+    "forecast", "checks",
     "searches", "detection", "tracking", "people", "facts",
     "catalogue", "verdicts", "augment", "network", "batches", "calibration", "intervals", "confusion",
     "figures_of_scores", "checkpoint", "transfer", "preparation", "glimpses", "training", "proposals", "search",
