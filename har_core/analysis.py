@@ -31,8 +31,7 @@ __all__ = ["Analysis", "Lane", "Phase", "analyse", "lane_of", "spotter"]
 
 Phase = Literal["people", "looking", "timelines"]
 LONGEST_SECONDS = 12 * 3600.0
-_SECONDS_A_FRAME = 30.0
-"""A file with fewer pictures than one in so many seconds is no film; its times are wrong."""
+_LONGEST_STILL = 300.0
 _PICTURES = 9
 """Small pictures that are kept of each person, spread over when they were in view."""
 _COVER = 320
@@ -160,10 +159,10 @@ def _probed(path: Path) -> VideoProperties:
             f"A video may last {LONGEST_SECONDS / 3600:.0f} hours, but {path.name} claims "
             f"{properties.seconds / 3600:.1f}. Cut it into parts, or re-encode it if that is wrong."
         )
-    if properties.frames and properties.seconds > _SECONDS_A_FRAME * max(2, properties.frames):
+    if (still := video.longest_still(path)) > _LONGEST_STILL:
         raise VideoError(
-            f"A video shows many pictures, but {path.name} has {properties.frames} in {properties.seconds:.0f} s: its "
-            "times are wrong. Re-encode it (for example `ffmpeg -i IN -c:v libx264 OUT.mp4`)."
+            f"A picture may stay for {_LONGEST_STILL:.0f} s, but one of {path.name} stays for {still:.0f} s: its times "
+            "are wrong, or it shows slides. Re-encode it (for example `ffmpeg -i IN -c:v libx264 OUT.mp4`)."
         )
     return properties
 
@@ -214,9 +213,12 @@ class _Steps:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A picture that waits to be encoded: of which box, at which tick (-1: none), for which instant of the answer."""
+    """A picture that waits to be encoded: of which box, at which tick (-1: none), for which instant of the answer.
 
-    picture: Rgb
+    None in its place is the whole picture that came before: a still, which is encoded once.
+    """
+
+    picture: Rgb | None
     box: int
     tick: int
     planned: int | None = None
@@ -237,6 +239,8 @@ class _Look:
     cover: bytes = b""
     _waiting: list[_Waiting] = field(default_factory=list)
     _planned: dict[int, Embedding] = field(default_factory=dict)
+    _before: Rgb | None = None
+    _last: Embedding | None = None
 
     def run(self, report: Callable[[float], None]) -> None:
         """Look at everything; `report` is told the instants."""
@@ -250,7 +254,10 @@ class _Look:
         for key, (seconds, rgb) in zip(keys, frames, strict=True):
             self.number += 1
             number = ticks.get(key, -1)
-            self._add(self._picture(rgb, seconds), WHOLE, number, planned.get(key))
+            picture = self._picture(rgb, seconds)
+            still = self._before is not None and np.array_equal(picture, self._before)
+            self._before = picture
+            self._add(None if still else picture, WHOLE, number, planned.get(key))
             if number >= 0 and self.folk is not None:
                 self._people(rgb, number, self.folk, wanted)
             if number == max(0, last) // 2:
@@ -294,20 +301,26 @@ class _Look:
     def _note_lost(self, _: float) -> None:
         self.lost += 1
 
-    def _add(self, picture: Rgb, box: int, number: int, planned: int | None = None) -> None:
+    def _add(self, picture: Rgb | None, box: int, number: int, planned: int | None = None) -> None:
         self._waiting.append(_Waiting(picture, box, number, planned))
         if len(self._waiting) >= ENCODE_AT_ONCE:
             self._encode(ENCODE_AT_ONCE)
 
     def _encode(self, number: int) -> None:
         batch, self._waiting = self._waiting[:number], self._waiting[number:]
-        embeddings = self.predictor.engine.encode(np.stack([w.picture for w in batch])) if batch else ()
-        for one, embedding in zip(batch, embeddings, strict=True):
+        fresh = [one.picture for one in batch if one.picture is not None]
+        encoded = iter(self.predictor.engine.encode(np.stack(fresh)) if fresh else ())
+        embeddings = []
+        for one in batch:
+            embedding = next(encoded) if one.picture is not None or self._last is None else self._last
+            if one.box == WHOLE:
+                self._last = embedding
             if one.planned is not None:
                 self._planned[one.planned] = embedding
+            embeddings.append(embedding)
         kept = [index for index, one in enumerate(batch) if one.tick >= 0]
         if kept:
-            self.writer.add([(batch[i].box, batch[i].tick) for i in kept], np.asarray(embeddings)[kept])
+            self.writer.add([(batch[i].box, batch[i].tick) for i in kept], np.stack([embeddings[i] for i in kept]))
 
 
 def _key(seconds: float) -> int:

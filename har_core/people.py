@@ -21,7 +21,7 @@ from har_core.detection import Detects
 from har_core.errors import VideoError
 from har_core.images import cut
 from har_core.tracking import Tracker
-from har_core.values import Rgb, Tracks
+from har_core.values import Detections, Rgb, Tracks
 
 EXPAND = LiveConfig().expand
 LONGEST_SIDE = 640
@@ -151,8 +151,11 @@ def _followed(
 ) -> People:
     tracker = Tracker(config)
     every: list[Tracks] = []
+    before, found = np.empty(0, np.uint8), Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
     for seconds, rgb in video.read(path, at, longest_side=LONGEST_SIDE):
-        tracks = tracker.update(detector.detect(rgb), seconds)
+        if not np.array_equal(rgb, before):  # a still is looked at once
+            before, found = rgb, detector.detect(rgb)
+        tracks = tracker.update(found, seconds)
         scale = np.array([rgb.shape[1], rgb.shape[0]] * 2, np.float32)
         every.append(Tracks(seconds, tracks.xyxy / scale, tracks.confidence, tracks.ids, tracks.velocity / scale))
         report(seconds)

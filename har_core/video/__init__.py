@@ -26,7 +26,10 @@ from har_core.values import Frames, Rgb, VideoProperties
 from har_core.video import client
 from har_core.video.encode import write
 
-__all__ = ["browsers_play", "cut_off", "frames", "playable", "probe", "read", "read_frames", "times", "watch", "write"]
+__all__ = [
+    "browsers_play", "cut_off", "frames", "longest_still", "playable", "probe", "read", "read_frames", "times", "watch",
+    "write",
+]  # fmt: skip
 
 _COPY_SIDE, _COPY_SECONDS, _COPY_RATE = 640, 60.0, 30.0
 
@@ -61,6 +64,16 @@ def cut_off(path: Path) -> float:
     """
     ((head, _),) = client.answers(path, "probe")
     return float(head["missing"])
+
+
+def longest_still(path: Path) -> float:
+    """For how many seconds one frame is shown at most; 0 where nothing tells: in a file over 1 GB.
+
+    Raises:
+        VideoError: it is missing, no video, or nothing of it decodes.
+    """
+    ((head, _),) = client.answers(path, "probe")
+    return float(head["still"])
 
 
 def read(

@@ -80,12 +80,14 @@ def _probed(path: Path) -> Iterator[Answer]:
     from har_core.video.index import Orientation, index_of
 
     index = index_of(path)
+    stills = np.diff(np.append(index.times, index.times[:1] + index.properties.seconds))
     yield (
         {
             "properties": dataclasses.asdict(index.properties),
             "container": index.container,
             "pixel_format": index.pixel_format,
             "missing": index.missing,
+            "still": float(stills.max(initial=0.0)),
             "turned": index.orientation != Orientation(),
         },
         None,
