@@ -22,6 +22,9 @@ PATIENCE = 120_000
 """Milliseconds that a state may take on a busy machine before a test gives up on it."""
 # Streamlit's front end asks for these below the page's own path before it knows where its server is.
 _PROBED = re.compile(r"/_stcore/(health|host-config)$")
+# Components of our own keep their parts in a shadow root, where a document's own search does not look.
+FIRST_VIDEO = """() => { const all = r => [...r.querySelectorAll("video"),
+  ...[...r.querySelectorAll("*")].flatMap(e => e.shadowRoot ? all(e.shadowRoot) : [])]; return all(document)[0]; }"""
 _STICKS_OUT = """() => {
   const cut = e => { for (let p = e.parentElement; p; p = p.parentElement)
     if (p.dataset.testid !== "stMain" && /auto|scroll|hidden|clip/.test(getComputedStyle(p).overflowX)) return true; };
@@ -178,7 +181,7 @@ class Viewer:
         # Asked each time: a rerun of the page may put a new element in the place of the one that was started.
         start = "if (v && v.paused && !v.ended) { v.muted = true; v.play().catch(() => {}); }"
         moving = "v && v.readyState >= 2 && v.videoWidth > 0 && v.currentTime > 0"
-        self.page.wait_for_function(f"() => {{ const v = document.querySelector('video'); {start} return {moving}; }}")
+        self.page.wait_for_function(f"() => {{ const v = ({FIRST_VIDEO})(); {start} return {moving}; }}")
 
     def in_epoch(self, number: int) -> None:
         """Wait until the page says that a run is in this epoch or a later one."""
