@@ -119,8 +119,8 @@ def _table(scores: Evaluation, name: str) -> None:
     cells = sorted(
         confusion.cells(scores.confusion, scores.actions), key=lambda c: (c.true == c.said, -c.clips, -c.share)
     )
-    table = pd.DataFrame([(c.true, c.said, c.clips, c.share, c.true == c.said) for c in cells],
-                         columns=["true action", "predicted", "clips", "of its clips", "right"])  # fmt: skip
+    table = pd.DataFrame([(c.true, c.said, c.clips, c.share, "right" if c.true == c.said else "wrong") for c in cells],
+                         columns=["true action", "predicted", "clips", "of its clips", ""])  # fmt: skip
 
     def take() -> None:
         rows = st.session_state[key]["selection"]["rows"]
@@ -132,7 +132,6 @@ def _table(scores: Evaluation, name: str) -> None:
         selection_mode="single-row",
         column_config={
             "of its clips": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
-            "right": st.column_config.CheckboxColumn(width="small"),
         },
     )  # fmt: skip
     st.caption("Choose a row to see its clips.")

@@ -59,7 +59,7 @@ def matrix(
     if not isinstance(picked, dict) or picked.get("stamp") != stamp:
         return None
     cell = picked.get("cell")
-    if not isinstance(cell, (list, tuple)) or len(cell) != 2 or not set(cell) <= set(actions):
+    if not isinstance(cell, (list, tuple)) or len(cell) != 2 or not all(name in actions for name in cell):
         return Touched(None)
     return Touched((str(cell[0]), str(cell[1])))
 
