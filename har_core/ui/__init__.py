@@ -15,6 +15,7 @@ settings   the form that gives a TrainConfig
 following  a training run as it goes on
 scores     an evaluation in numbers; beside it scoring (on its way), confusing (the matrix and its clips), calibrating,
            moving (does it use time) and comparing (two models)
+matrix     actions by actions, drawn in the browser; wall: clips that play side by side
 atlas      the map of a data set
 suspects   labels in doubt and outliers, each to be decided about
 films      small pictures of clips that run under the pointer

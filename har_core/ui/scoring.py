@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import streamlit as st
 
 from har_core.dataset import Dataset
-from har_core.errors import HarError
-from har_core.ui.frame import plain
+from har_core.ui.frame import reporting
 from har_core.ui.jobs import Cancelled, Job, Report, jobs
 from har_core.ui.loaders import Model, predictor
 from har_core.ui.reading import bar
@@ -161,10 +160,8 @@ def at_hand(
             bar(job, "Looking at the clips")
             return False
         if job is not None and job.failed:
-            try:
+            with reporting():  # and then it can be tried again
                 job.result()
-            except HarError as error:
-                st.error(plain(str(error)), icon=":material/error:")
         told = f"{text} {_how_long(question, len(left), times)}".strip()
         kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
         pressed = st.button(ask, type=kind, icon=":material/analytics:", key=f"ask {ask}")

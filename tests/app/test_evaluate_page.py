@@ -8,7 +8,8 @@ import pytest
 from fakes import Open, button, fake_run, started, words
 from streamlit.testing.v1 import AppTest
 
-from har_core import checkpoint, dataset
+from har_core import checkpoint, dataset, probing
+from har_core.errors import CheckpointError
 from har_core.ui import loaders, scoring
 from har_core.ui.loaders import Model
 from har_core.ui.scoring import Question
@@ -106,6 +107,23 @@ def test_a_split_that_the_model_does_not_have_is_said(own: Path, open_page: Open
     app = button(app, "Evaluate")
     assert not app.exception
     assert "without a test split" in app.error[0].value
+
+
+def test_what_failed_is_said_and_can_be_tried_again(
+    own: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gather = probing.gather
+
+    def fail(*given: object, **named: object) -> None:
+        raise CheckpointError("The model was replaced.")
+
+    monkeypatch.setattr(probing, "gather", fail)
+    app = open_page("evaluate")
+    app = button(app, "Evaluate")
+    assert not app.exception and "was replaced" in app.error[0].value
+    monkeypatch.setattr(probing, "gather", gather)
+    app = button(app.run(), "Evaluate")
+    assert not app.exception and not app.error and metrics(app)["Clips"] == "2"
 
 
 def test_a_damaged_model_is_said(workspace: Path, clips: Path, open_page: Open) -> None:
