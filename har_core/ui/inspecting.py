@@ -137,7 +137,7 @@ def _looked(model: Model, path: Path) -> Looked:
     ready = predictor(model)
     from har_core import saliency
 
-    return shelf("looked", 24).get(_key(model, path), lambda: saliency.look(ready, path))
+    return shelf("looked", 8).get(_key(model, path), lambda: saliency.look(ready, path))
 
 
 def _moments(model: Model, path: Path, seen: Looked, action: str) -> Moments:
