@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -20,6 +20,7 @@ from har_core.ui.loaders import Model, predictor
 from har_core.ui.player import Film, Fix
 from har_core.ui.shelf import shelf
 from har_core.ui.underway import ACTIVE, again, ask_for, spoken, told_failed
+from har_core.values import Segment, is_nothing
 
 _MOST_K = 10
 _IN_MEMORY = 1 << 30
@@ -111,7 +112,25 @@ def _remarks(analysis: Analysis, message: str) -> None:
     elif whole.unsure:
         st.caption(f"Below {whole.unsure_below:.0%} this model had better not name an action.")
     if analysis.note:
-        st.info(plain(analysis.note), icon=":material/info:")
+        st.caption(f":material/info: {plain(analysis.note)}")
+    if told := seen_in(analysis.whole.segments):
+        st.markdown(f"**Seen in it:** {plain(told)}")
+
+
+def seen_in(segments: Sequence[Segment]) -> str:
+    """Which actions the segments name, the longest in all first, with how often and how long.
+
+    >>> seen_in([Segment(None, "push", 1, 3, 0.9), Segment(None, "none", 3, 9, 0.9), Segment(None, "push", 9, 10, 0.9)])
+    'push 2 times, 3.0 s'
+    """
+    found: dict[str, list[float]] = {}
+    for segment in segments:
+        if not is_nothing(segment.action):
+            found.setdefault(segment.action, []).append(segment.stop - segment.start)
+    told = sorted(found.items(), key=lambda item: -sum(item[1]))
+    return " · ".join(
+        f"{action} {f'{len(each)} times, ' if len(each) > 1 else ''}{spoken_length(sum(each))}" for action, each in told
+    )
 
 
 def spoken_length(seconds: float) -> str:

@@ -6,6 +6,7 @@
 const STEPS = [0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const LEAST_VIEW = 2; // seconds: nothing is shown closer
 const ROWS = 800; // of the table: more makes the page slow
+const FIRST = 8; // people that are shown at first: those in view longest
 const states = new WeakMap();
 
 function element(kind, name, text) {
@@ -26,7 +27,7 @@ function spoken(seconds, digits = 1) {
 }
 
 function fresh() {
-  return { stamp: undefined, url: "", film: "", lanes: [], view: [0, 1], chosen: 0, annotated: false, said: true, track: "", vtt: "", hover: null, drawn: "" };
+  return { stamp: undefined, url: "", film: "", lanes: [], view: [0, 1], chosen: 0, annotated: false, said: true, track: "", vtt: "", hover: null, drawn: "", all: false, few: new Set() };
 }
 
 export default function (component) {
@@ -245,7 +246,7 @@ export default function (component) {
 
   function drawLanes() {
     drawRuler();
-    [...rows.children].forEach((row, n) => drawTrack(s.lanes[n], row.querySelector(".track")));
+    [...rows.children].forEach((row, n) => { if (!row.hidden) drawTrack(s.lanes[n], row.querySelector(".track")); });
     const whole = s.view[1] - s.view[0] >= length - 1e-6;
     $("wider").disabled = whole;
     $("nearer").disabled = s.view[1] - s.view[0] <= Math.min(LEAST_VIEW, length) + 1e-6;
@@ -284,6 +285,19 @@ export default function (component) {
     rows.replaceChildren(...made);
     $("people").replaceChildren(...s.lanes.map(person).filter(Boolean));
     buildTable();
+    const people = s.lanes.map((lane, n) => [n, lane.stop - lane.start]).filter(([n]) => s.lanes[n].track !== null);
+    s.few = new Set(people.sort((a, b) => b[1] - a[1]).slice(0, FIRST).map(([n]) => n));
+    fold();
+  }
+
+  // Of a crowd only those in view longest are shown, until all are asked for.
+  function fold() {
+    const people = s.lanes.filter((lane) => lane.track !== null).length, away = (n) => !s.all && s.lanes[n].track !== null && !s.few.has(n);
+    [...rows.children].forEach((row, n) => { row.hidden = away(n); });
+    for (const card of player.querySelectorAll(".person")) card.hidden = away(+card.dataset.lane);
+    const more = $("more");
+    more.hidden = people <= FIRST;
+    more.textContent = s.all ? `Show the ${FIRST} who are in view longest` : `Show all ${people} people`;
   }
 
   function person(lane, n) {
@@ -424,7 +438,7 @@ export default function (component) {
     else {
       const way = key === "ArrowUp" ? -1 : 1, middle = lane.segments[at_][1];
       let other = n + way;
-      while (s.lanes[other] && !s.lanes[other].segments.length) other += way;
+      while (s.lanes[other] && (!s.lanes[other].segments.length || rows.children[other].hidden)) other += way;
       if (!s.lanes[other]) return;
       to = s.lanes[other];
       index = to.segments.reduce((best, one, i) => (Math.abs(one[1] - middle) < Math.abs(to.segments[best][1] - middle) ? i : best), 0);
@@ -451,6 +465,7 @@ export default function (component) {
   };
   $("nearer").onclick = () => zoom(0.5);
   $("wider").onclick = () => zoom(2);
+  $("more").onclick = () => { s.all = !s.all; fold(); drawLanes(); place(now()); };
   $("original").onclick = () => show(false);
   $("annotated").onclick = () => show(true);
   $("speed").onchange = (event) => { film.playbackRate = Number(event.target.value); };
@@ -463,7 +478,7 @@ export default function (component) {
   // ---- what Python says ----
   const signature = JSON.stringify([data.stamp, data.lanes, data.k]);
   const another = s.stamp !== undefined && data.stamp !== s.stamp;
-  if (data.stamp !== s.stamp) Object.assign(s, { stamp: data.stamp, view: [0, length], chosen: 0, url: "" });
+  if (data.stamp !== s.stamp) Object.assign(s, { stamp: data.stamp, view: [0, length], chosen: 0, url: "", all: false });
   if (signature !== s.drawn) {
     s.drawn = signature;
     const track = s.lanes[s.chosen]?.track;
