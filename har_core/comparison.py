@@ -147,9 +147,10 @@ def verdict(found: Comparison, first: str, second: str) -> str:
     """In a few sentences whether one of the two is better, in plain text. The names stand in the midst of sentences."""
     a, b, total = found.only_first, found.only_second, len(found.pairs)
     if not a and not b:
+        right = int(found.first_right.sum())
         return _begun(
-            f"{first} and {second} are right on the same clips, all {total} of them taken together: nothing here tells "
-            "one from the other."
+            f"{first} and {second} are right on the same {right:,} of the {total:,} clips: nothing here tells one from the "
+            "other."
         )
     told = f"{second} is right on {_clips(b)} that {first} gets wrong, {first} on {_clips(a)} that {second} gets wrong."
     chance = (

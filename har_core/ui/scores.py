@@ -31,6 +31,8 @@ _RULES = {
     "single frame": "is this model, shown one frame of each window alone",
 }
 _MEAN = "mean of frames"
+_LONGER: dict[Condition, float] = {"person": 10.0, "frame": 1.2}
+"""How much longer than a first look another view takes: people have to be found in every second frame."""
 
 
 def show_head(question: Question, scores: Evaluation) -> None:
@@ -291,7 +293,7 @@ def _views(question: Question, scores: Evaluation) -> None:
         f"This model has learned from whole pictures and from people. The scores above are of its view "
         f"“{question.card.clip.view}”; here are the same clips by the other."
     )
-    if at_hand(question, (other,), ask="Score the other view", text=f"Shows it {what}.", times=3.0):
+    if at_hand(question, (other,), ask="Score the other view", text=f"Shows it {what}.", times=_LONGER[other]):
         conditions(question, scores, (other,), "views")
 
 
