@@ -149,8 +149,8 @@ def verdict(found: Comparison, first: str, second: str) -> str:
     if not a and not b:
         right = int(found.first_right.sum())
         return _begun(
-            f"{first} and {second} are right on the same {right:,} of the {total:,} clips: nothing here tells one from the "
-            "other."
+            f"{first} and {second} are right on the same {right:,} of the {total:,} clips: nothing here tells one from "
+            "the other."
         )
     told = f"{second} is right on {_clips(b)} that {first} gets wrong, {first} on {_clips(a)} that {second} gets wrong."
     chance = (

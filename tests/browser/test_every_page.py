@@ -56,8 +56,11 @@ def settings(viewer: Viewer) -> None:
 
 def scores(viewer: Viewer) -> None:
     viewer.open("evaluate?model=ready")
-    viewer.press("Evaluate")
-    expect(viewer.page.get_by_role("grid", name="Confusion matrix")).to_be_visible()
+    ask, grid = viewer.page.get_by_role("button", name="Evaluate", exact=True), viewer.page.get_by_role("grid")
+    expect(ask.or_(grid).first).to_be_visible()
+    if ask.count():  # what an earlier test has looked at is kept
+        ask.click()
+    expect(grid).to_be_visible()
     viewer.page.get_by_role("radio", name="Scores", exact=True).click()
     expect(viewer.page.get_by_text("A model that reads motion beats all of them.")).to_be_visible()
 
