@@ -28,7 +28,8 @@ def show_motion(question: Question, scores: Evaluation) -> None:
     found = {name: question.once(f"against {name}", partial(compare, scores, changed[name])) for name in _SHOWN}
     with st.container(border=True):
         verdict = probing.uses_time(scores, found["shuffled"], found["reversed"], found["single"])
-        st.markdown(f":material/timeline: **{plain(verdict)}**")
+        answer, colon, why = verdict.partition(":")  # the answer first, then what it rests on
+        st.markdown(f":material/timeline: **{plain(answer)}**{colon}{plain(why)}")
     conditions(question, scores, _SHOWN, "motion")
     st.caption(
         "All from one look at each clip: its frames are encoded once, and only their order changes. Played backwards, "
