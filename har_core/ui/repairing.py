@@ -54,35 +54,33 @@ def repair(
         among: the list that they are chosen from, which may be edited as a whole.
     """
     with reporting():
-        if (
-            scored_clips
-            and len(among) > 1
-            and st.toggle(f"Edit all {len(among):,} clips of this list", key=f"all {key}")
-        ):
-            scored_clips = among
-        paths = {scored.path for scored in scored_clips}
-        clips = [clip for clip in (*source.clips, *source.excluded) if clip.path in paths]
-        if clips:
-            _edit(model, source, clips, scored_clips)
+        clips = _edit(model, source, scored_clips, among, key) if scored_clips else []
         since_training(model, source, key)
         if not clips:
             undo_button(source, key=f"undo {key}")  # else the bar has it
 
 
-def _edit(model: Model, source: Dataset, clips: Sequence[Clip], scored_clips: Sequence[Scored]) -> None:
-    which = "this clip" if len(clips) == 1 else f"these {len(clips):,} clips"
+def _edit(
+    model: Model, source: Dataset, scored_clips: Sequence[Scored], among: Sequence[Scored], key: str
+) -> list[Clip]:  # fmt: skip
+    """The bar for the clips, and what to think of first; gives the clips that are there to be edited."""
     st.markdown(
-        f":material/build: **Is it the label?** :gray[Correct {which} here. The files stay as they are, and each edit "
-        "can be undone.]"
+        ":material/build: **Is it the label?** :gray[Correct it here. The files stay as they are, and each edit can be "
+        "undone.]"
     )
+    if len(among) > 1 and st.toggle(f"Edit all {len(among):,} clips of this list at once", key=f"all {key}"):
+        scored_clips = among
     judges = [scored for scored in scored_clips if part_of(model, scored) in ("validation", "test")]
     if judges:
-        one = "It judges" if len(clips) == 1 else f"{len(judges):,} of them judge"
+        one = "It judges" if len(scored_clips) == 1 else f"{len(judges):,} of them judge"
         st.caption(
             f":material/gavel: {one} the model. Change its label where the label is wrong, not where the model is: "
             "labels that follow the model raise its score, and nothing is learned."
         )
+    paths = {scored.path for scored in scored_clips}
+    clips = [clip for clip in (*source.clips, *source.excluded) if clip.path in paths]
     edit_bar(source, clips)
+    return clips
 
 
 def since_training(model: Model, source: Dataset, key: str) -> None:
@@ -115,7 +113,7 @@ def since_training(model: Model, source: Dataset, key: str) -> None:
             _on_its_way(later[-1])
         pair = (model.run, later[-1]) if later else (earlier[0], model.run) if earlier else None
         if pair is not None and _usable(pair[0]) and _usable(pair[1]) and pair[1].status() != "running":
-            _before_and_after(pair, source, key)
+            _before_and_after(pair, source, key, here=model.name)
 
 
 def _without_a_run(source: Dataset, key: str) -> None:
@@ -227,7 +225,7 @@ def _standing(run: Run, drawn_as: str) -> None:
         st.caption("It did not come to an end. Follow it to see why, or train again.")
 
 
-def _before_and_after(pair: tuple[Run, Run], source: Dataset, key: str) -> None:
+def _before_and_after(pair: tuple[Run, Run], source: Dataset, key: str, *, here: str) -> None:
     """Both models on the clips that neither was trained on."""
     from har_core import mending
     from har_core.checkpoint import read_card
@@ -250,6 +248,9 @@ def _before_and_after(pair: tuple[Run, Run], source: Dataset, key: str) -> None:
         return
     found = _compared(asked, source, then, sets, mending.edits_since(cards[0], then, source))
     _draw(found, models, source.version, learned, key)
+    label = "Look at the model after"
+    if models[1].name != here and st.button(label, icon=":material/analytics:", key=f"look at after {key}"):
+        go_to("evaluate", model=models[1].name)
 
 
 def _question(model: Model, card: Card, source: Dataset, sets: Sequence[Sequence[Clip]]) -> Question:
@@ -331,8 +332,6 @@ def _draw(found: Mended, models: Sequence[Model], version: int, learned: int, ke
     if found.then is not None and found.edited:
         _by_labels(found, version, learned)
     _changed(found, key)
-    if st.button("Look at the model after", icon=":material/analytics:", key=f"look at after {key}"):
-        go_to("evaluate", model=models[1].name)
 
 
 def _by_labels(found: Mended, version: int, learned: int) -> None:
