@@ -8,6 +8,7 @@ import hashlib
 import math
 import tempfile
 import zipfile
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,28 +151,31 @@ def _followed(
     report: Callable[[float], None],
 ) -> People:
     tracker = Tracker(config)
-    every: list[Tracks] = []
+    # As plain numbers: a hundred thousand small arrays for an hour of film would take a hundred times the room.
+    seconds_of, row, ids = array("d"), array("q"), array("q")
+    xyxy, confidence, velocity = array("f"), array("f"), array("f")
     before, found = np.empty(0, np.uint8), Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
-    for seconds, rgb in video.read(path, at, longest_side=LONGEST_SIDE):
+    for number, (seconds, rgb) in enumerate(video.read(path, at, longest_side=LONGEST_SIDE)):
         if not np.array_equal(rgb, before):  # a still is looked at once
             before, found = rgb, detector.detect(rgb)
         tracks = tracker.update(found, seconds)
         scale = np.array([rgb.shape[1], rgb.shape[0]] * 2, np.float32)
-        every.append(Tracks(seconds, tracks.xyxy / scale, tracks.confidence, tracks.ids, tracks.velocity / scale))
+        seconds_of.append(seconds)
+        row.extend([number] * len(tracks))
+        ids.extend(tracks.ids.tolist())
+        xyxy.frombytes((tracks.xyxy / scale).astype(np.float32).tobytes())
+        confidence.frombytes(tracks.confidence.tobytes())
+        velocity.frombytes((tracks.velocity / scale).astype(np.float32).tobytes())
         report(seconds)
     return People(
         length,
-        np.array([t.seconds for t in every]) - at[0],
-        np.repeat(np.arange(len(every)), [len(t) for t in every]),
-        _joined((t.ids for t in every), np.int64, ()),
-        _joined((t.xyxy for t in every), np.float32, (4,)),
-        _joined((t.confidence for t in every), np.float32, ()),
-        _joined((t.velocity for t in every), np.float32, (4,)),
+        np.array(seconds_of, np.float64) - at[0],
+        np.array(row, np.int64),
+        np.array(ids, np.int64),
+        np.array(xyxy, np.float32).reshape(-1, 4),
+        np.array(confidence, np.float32),
+        np.array(velocity, np.float32).reshape(-1, 4),
     )
-
-
-def _joined(parts: Iterable[NDArray[np.generic]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray:  # type: ignore[type-arg]  # that of `dtype`
-    return np.concatenate([np.empty((0, *shape), dtype), *parts]).astype(dtype)
 
 
 def _key(path: Path, detector: str, config: LiveConfig) -> str:
