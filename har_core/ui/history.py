@@ -222,7 +222,8 @@ def chosen(tasks: Sequence[Task]) -> Task | None:
         begun = [by_name[name] for name in st.session_state.get(BEGUN, []) if name in by_name]
         found = next((task for task in begun if task.answer.exists()), None)
         if found is None and not any(task.state().stage in ACTIVE for task in begun):
-            found = next((task for task in tasks if task.answer.exists()), None)
+            cancelled = next((task for task in begun if not told_failed(task)), None)
+            found = cancelled or next((task for task in tasks if task.answer.exists()), None)
     if found is not None:
         st.session_state[OPEN] = found.name
         if st.query_params.get("video") != found.name:

@@ -32,6 +32,9 @@ def under_way(viewer: str, tasks: Sequence[Task]) -> None:
         tasks: all of theirs, newest first.
     """
     before = signature(tasks)
+    # Whatever is seen under way in this visit belongs to it: if it fails, its sentence is told.
+    batch = st.session_state.get(BATCH, [])
+    st.session_state[BATCH] = [*batch, *(name for name, active, _ in before if active and name not in batch)]
     if any(active for _, active, _ in before):
         with reporting():
             attendant.ensure(workspace())  # where a process was killed, what waited for it is done by another
