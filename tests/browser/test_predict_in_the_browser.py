@@ -1,6 +1,9 @@
 """Video Predict in a real browser: the player that jumps, the annotated video that plays, viewers kept apart."""
 
+import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,6 +200,19 @@ def test_looking_closer_shows_less_of_the_time(ann: Viewer) -> None:
     expect(page.get_by_role("button", name="Show more of the time")).to_be_disabled()
 
 
+def test_of_a_crowd_those_in_view_longest_come_first(server: Server, visit: Visit, film: Path) -> None:
+    task = seed(server.workspace, film, viewer=BOB, crowd=10)
+    viewer = known(visit, server, BOB)
+    viewer.open("predict")
+    player(viewer.page)
+    rows = viewer.page.locator(".rows .row:visible")
+    expect(rows).to_have_count(1 + 8)
+    viewer.press("Show all 12 people")
+    expect(rows).to_have_count(1 + 12)
+    expect(viewer.page.locator(".person:visible")).to_have_count(12)
+    discarded.delete(task)
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits(server: Server, visit: Visit, film: Path, width: int) -> None:
     task = seed(server.workspace, film)
@@ -284,3 +300,62 @@ def test_hostile_files_cost_one_sentence_each(server: Server, visit: Visit, film
     card.click()
     expect(viewer.page.get_by_test_id("stAlert").filter(has_text="half.mp4 is damaged")).to_be_visible()
     expect(viewer.page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty minutes: longer than any test."""
+    path = tmp_path_factory.mktemp("long") / "endless.mp4"
+    grey = [np.full((48, 64, 3), 40 + n, np.uint8) for n in range(100)]
+    video.write(path, (grey[n % 100] for n in range(12_000)), frames_per_second=10)
+    return path
+
+
+def test_cancelling_ends_it_and_nothing_is_left_running(server: Server, visit: Visit, endless: Path) -> None:
+    viewer = visit(server)
+    viewer.open("predict")
+    viewer.page.locator("input[type=file]").set_input_files(endless)
+    viewer.press("Analyse")
+    row = viewer.page.locator(".st-key-under_way, [class*='st-key-under']").first
+    expect(row).to_contain_text(_AT_WORK)
+    viewer.press("Cancel")
+    expect(viewer.page.get_by_text("was cancelled")).to_be_visible()
+    expect(viewer.page.get_by_role("button", name="Try again")).to_be_visible()
+    (task,) = analyses.listed(server.workspace, cookie(viewer))
+    assert task.state().stage == "stopped" and not task.alive()
+
+
+def test_an_analysis_outlives_the_tab_and_the_app(
+    browser: Browser, visit: Visit, tmp_path: Path, endless: Path
+) -> None:
+    workspace = tmp_path / "workspace"
+    with serving(workspace, close=False) as first:
+        viewer = known(visit, first)
+        viewer.open("predict")
+        viewer.page.locator("input[type=file]").set_input_files(endless)
+        viewer.press("Analyse")
+        expect(viewer.page.get_by_text(_AT_WORK)).to_be_visible()
+        viewer.page.reload()
+        viewer.settled()
+        expect(viewer.page.get_by_text(_AT_WORK)).to_be_visible()
+        viewer.page.close()
+        viewer.complaints.clear()
+    (task,) = analyses.listed(workspace, ANN)
+    reached = task.state().done
+    until(lambda: task.state().done > reached)  # nobody looks and no app is there: it goes on
+    with serving(workspace) as second_:
+        again = known(visit, second_)
+        again.open("predict")
+        expect(again.page.get_by_text(_AT_WORK)).to_be_visible()
+        # Whoever works on it is killed: the page says so in a sentence.
+        for number in range(2):
+            slot = analyses.queue(workspace) / f"slot-{number}"
+            if slot.exists() and task.alive():
+                os.kill(int(slot.read_text().split()[0]), signal.SIGKILL)
+        expect(again.page.get_by_text("ended before it was done")).to_be_visible()
+        again.press("Try again")
+        expect(again.page.get_by_text("endless.mp4").first).to_be_visible()
+        again.press("Cancel")
+        until(lambda: not task.alive() and task.state().stage == "stopped")
+        expect(again.page.locator(".card")).to_contain_text("cancelled")
+    assert json.loads((task.folder / "state.json").read_text())["stage"] == "stopped"
