@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 from viewer import Server, Viewer, Visit
 
@@ -99,7 +100,7 @@ def predict(viewer: Viewer, tmp_path: Path) -> None:
     viewer.settled()
     clip_on_page = page.locator("video").first
     clip_on_page.evaluate("v => { v.marked = true; }")
-    page.get_by_role("slider").press("ArrowLeft")
+    page.get_by_test_id("stSlider").get_by_role("slider").press("ArrowLeft")  # the player's ruler is one too
     expect(shown).to_have_count(4)
     viewer.settled()
     assert clip_on_page.evaluate("v => v.marked")  # it was not built anew, which would stop the clip
@@ -109,4 +110,4 @@ def predict(viewer: Viewer, tmp_path: Path) -> None:
     assert told["video"] == clip.name
     named = [place for lane in told["lanes"] if lane["person"] is None for place in lane["top"]]
     assert {place["action"] for place in named} < ACTIONS
-    assert [round(100 * place["probability"]) for place in named[:4]] == percent[:4]
+    assert [100 * place["probability"] for place in named[:4]] == pytest.approx(percent[:4], abs=0.6)
