@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ EXAMPLES = """examples:
 _SUFFIXES = {"video": ".mp4", "vtt": ".vtt", "csv": ".csv", "elan": ".eaf", "label_studio": ".json"}
 _OF_EACH = ("video", "vtt", "elan")
 _HERE = "."
+_AWAKE_SECONDS = 0.2
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +122,9 @@ class _Work:
             ]
             try:
                 for future in coming:
+                    # Awake now and then: Ctrl-C may reach another thread, and would wait until this one wakes.
+                    while wait([future], timeout=_AWAKE_SECONDS).not_done:
+                        pass
                     yield future.result()
             except BaseException:
                 self._stop.set()
