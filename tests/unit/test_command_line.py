@@ -216,7 +216,7 @@ def test_evaluate(run: Run, document: Callable[..., Any], tiny: Path, tiny_model
     assert set(asked["motion"]) == {"verdict", "shuffled", "reversed", "single"}
     assert set(asked["robustness"]) == {"stuttering", "ten", "grey", "blurred", "mirrored", "darker"}
     assert asked["compare"]["difference"] == 0 and asked["compare"]["trained_on"] == 0
-    assert "right on the same clips" in asked["compare"]["verdict"]
+    assert "right on the same" in asked["compare"]["verdict"]
     code, out, _ = run("evaluate", "--model", tiny_model, "--data", tiny)
     assert code == 0 and "accuracy 100.0%" in out and "macro F1" in out
 
