@@ -17,7 +17,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_report_can_be_had_and_typed(ready_workspace: Path, open_page: Open) -> None:
-    app = button(open_page("evaluate"), "Evaluate")
+    app = open_page("evaluate")
+    if any(each.label == "Evaluate" for each in app.button):  # else what another test found in this workspace is kept
+        app = button(app, "Evaluate")
     app = app.segmented_control(key="evaluate_view").set_value("Report").run()
     assert not app.exception and not app.error
     assert "works without a network" in words(app) and "computed in the view Scores" in words(app)

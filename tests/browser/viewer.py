@@ -177,9 +177,9 @@ class Viewer:
 
     def plays(self) -> None:
         """Start the first video as its button would, and wait until it has a picture and moves."""
-        self.page.locator("video").first.scroll_into_view_if_needed()
         # Asked each time: a rerun of the page may put a new element in the place of the one that was started.
-        start = "if (v && v.paused && !v.ended) { v.muted = true; v.play().catch(() => {}); }"
+        start = "if (v && v.paused && !v.ended) { v.scrollIntoView({block: 'center'}); v.muted = true; "
+        start += "v.play().catch(() => {}); }"
         moving = "v && v.readyState >= 2 && v.videoWidth > 0 && v.currentTime > 0"
         self.page.wait_for_function(f"() => {{ const v = ({FIRST_VIDEO})(); {start} return {moving}; }}")
 
