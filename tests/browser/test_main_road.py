@@ -109,5 +109,5 @@ def predict(viewer: Viewer, tmp_path: Path) -> None:
     (told,) = json.loads(download.value.path().read_text())
     assert told["video"] == clip.name
     named = [place for lane in told["lanes"] if lane["person"] is None for place in lane["top"]]
-    assert {place["action"] for place in named} < ACTIONS
+    assert {place["action"] for place in named} == ACTIONS  # a file holds all, however many are shown
     assert [100 * place["probability"] for place in named[:4]] == pytest.approx(percent[:4], abs=0.6)
