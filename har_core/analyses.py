@@ -9,12 +9,11 @@ queue; `attendant` takes the tickets.
 import contextlib
 import fcntl
 import json
-import math
 import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,12 +23,13 @@ from har_core.errors import VideoError
 Stage = Literal["waiting", "running", "done", "failed", "stopped", "crashed"]
 What = Literal["analyse", "film", "copy"]
 """What is to be done: look at the video; make the annotated one; make a copy that browsers play."""
-_VIEWER = re.compile(r"[0-9a-f]{32}")
-_NAME = re.compile(r"[\w-]{1,100}")
+_VIEWER, _NAME = re.compile(r"[0-9a-f]{32}"), re.compile(r"[\w-]{1,100}")
 OUTDATED = "outdated"
 """A file of this name says that people were corrected after the annotated video was made."""
 _JUST_NOW = 2.0
 """Seconds that a ticket may take to be written."""
+_LARGEST, _LAST = 1e15, 4e9
+"""Of numbers that pages reckon with, and of dates, in seconds since 1970: not every later one can be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +132,21 @@ class Task:
         found = _read(self.folder / "request.json")
         words = [found.get(field) for field in ("name", "model", "title")]
         name, model, title = (word if isinstance(word, str) else "" for word in words)
-        if not name or not model:
+        if not (name and model):
             raise VideoError(f"The request.json of analysis {self.name} is missing or damaged. Delete the analysis.")
+        # Paths stay as they are: a file's name need not be text.
         return Request(
-            name[:300], model, title[:300], bool(found.get("people")), bool(found.get("film")),
-            str(found.get("source", "")), _number(found.get("at")),
+            shown(name), model, shown(title), bool(found.get("people")), bool(found.get("film")),
+            str(found.get("source", "")), min(_LAST, max(0.0, _number(found.get("at")))),
         )  # fmt: skip
 
     def summary(self) -> "Summary | None":
         """The few figures of its answer that a list shows; None where there is none yet."""
         found = _read(self.folder / "summary.json")
         try:
-            top = tuple((str(action), float(p)) for action, p in found["top"])  # type: ignore[attr-defined]
+            top = tuple((shown(str(action)), _number(p)) for action, p in found["top"])  # type: ignore[attr-defined]
             told = Summary(
-                top, bool(found["unsure"]), str(found["damage"]), _number(found["seconds"]),
+                top, bool(found["unsure"]), shown(str(found["damage"])), _number(found["seconds"]),
                 int(_number(found["people"])), min(4.0, max(0.1, _number(found.get("aspect")))),
             )  # fmt: skip
             return told if top and self.answer.exists() else None
@@ -176,10 +177,11 @@ class Task:
             return False
         return False
 
-    def state(self) -> State:
-        """How it stands; the one place that decides it."""
+    def state(self, waiting: "Waiting | None" = None) -> State:
+        """How it stands; the one place that decides it. `waiting` spares whoever asks for many a look at the queue."""
         # In this order: whoever takes the ticket holds the lock before it is gone.
-        waits = self._ticket() is not None
+        ticket = self._ticket(waiting)
+        waits = ticket is not None and ticket.exists()
         alive = self.alive()
         found = _read(self.folder / "state.json")
         told = found.get("stage")
@@ -192,17 +194,12 @@ class Task:
             # Nobody works on it and nobody will: whoever did was killed, or the queue was wiped.
             stage = "stopped" if (self.folder / "stop").exists() else "crashed"
         numbers = {name: _number(found.get(name)) for name in ("done", "total", "first", "since", "at", "took")}
-        message = str(found.get("message", ""))[:1000] or (_CRASHED if stage == "crashed" else "")
+        message = shown(str(found.get("message", "")), 1000) or (_CRASHED if stage == "crashed" else "")
         return State(stage, str(found.get("phase", ""))[:20], **numbers, message=message)
 
     def tell(self, state: State) -> None:
         """Write how it stands, whole or not at all; for whoever works on it."""
         write(self.folder / "state.json", json.dumps(asdict(state)))
-
-    def before(self) -> int:
-        """How many are to be done before it."""
-        mine = [ticket.task.folder for ticket in tickets(self.root)]
-        return mine.index(self.folder) if self.folder in mine else 0
 
     def ask(self, what: What) -> None:
         """Put it into the queue, to have something done to it.
@@ -234,8 +231,8 @@ class Task:
         """Bytes that it takes on the disk."""
         return _size(self.folder)
 
-    def _ticket(self) -> Path | None:
-        return next(iter(queue(self.root).glob(f"*.{self.viewer}.{self.name}")), None)
+    def _ticket(self, waiting: "Waiting | None" = None) -> Path | None:
+        return (_waiting(self.root) if waiting is None else waiting).get((self.viewer, self.name))
 
 
 _CRASHED = "The analysis ended before it was done: its process was killed or the computer went off. Start it again."
@@ -287,10 +284,9 @@ def is_viewer(text: object) -> bool:
 def listed(root: Path, viewer: str) -> list[Task]:
     """The analyses of a viewer, newest first."""
     folder = home(root, viewer)
-    try:
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
         found = [entry for entry in folder.iterdir() if _NAME.fullmatch(entry.name)]
-    except OSError:
-        return []
     return [Task(entry) for entry in sorted(found, reverse=True) if (entry / "request.json").is_file()]
 
 
@@ -306,16 +302,39 @@ def tickets(root: Path) -> list[Ticket]:
     """
     found: list[tuple[int, str, Ticket]] = []
     ranks: dict[str, int] = {}
-    with contextlib.suppress(OSError):
-        for path in sorted(entry for entry in queue(root).iterdir() if entry.name.count(".") == 2):
-            _, viewer, name = path.name.split(".")
-            with contextlib.suppress(OSError, VideoError):
-                what = path.read_text(encoding="utf-8")
-                if what in get_args(What) and _NAME.fullmatch(name):
-                    ranks[viewer] = rank = ranks.get(viewer, -1) + 1
-                    ticket = Ticket(path, Task(home(root, viewer) / name), what)  # type: ignore[arg-type]  # it is one of them
-                    found.append((rank, path.name, ticket))
+    for (viewer, name), path in sorted(_waiting(root).items(), key=lambda waits: waits[1]):
+        with contextlib.suppress(OSError, VideoError):
+            what = path.read_text(encoding="utf-8", errors="replace")
+            if what not in get_args(What) or not _NAME.fullmatch(name):
+                # Tickets are written whole: this one is empty since the power failed, and nobody would ever take it.
+                path.unlink(missing_ok=True)
+                continue
+            ticket = Ticket(path, Task(home(root, viewer) / name), what)  # type: ignore[arg-type]  # it is one of them
+            ranks[viewer] = rank = ranks.get(viewer, -1) + 1
+            found.append((rank, path.name, ticket))
     return [ticket for _, _, ticket in sorted(found, key=lambda place: place[:2])]
+
+
+Waiting = Mapping[tuple[str, str], Path]
+"""The tickets of those that wait, by viewer and name."""
+
+
+def states(tasks: Sequence[Task]) -> list[State]:
+    """How these stand, all of one workspace; the queue is looked at once, for it may be as long as they are many."""
+    waiting = _waiting(tasks[0].root) if tasks else {}
+    return [task.state(waiting) for task in tasks]
+
+
+def places(root: Path) -> dict[Path, int]:
+    """For the folder of each that waits, how many are to be done before it."""
+    return {ticket.task.folder: number for number, ticket in enumerate(tickets(root))}
+
+
+def _waiting(root: Path) -> Waiting:
+    with contextlib.suppress(OSError):
+        found = [(entry.name.split("."), entry) for entry in queue(root).iterdir()]
+        return {(words[1], words[2]): entry for words, entry in found if len(words) == 3}
+    return {}
 
 
 @contextlib.contextmanager
@@ -355,8 +374,19 @@ def _read(path: Path) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def shown(text: str, most: int = 300) -> str:
+    """At most so many letters of a text that may come from a file's name or from JSON: halves of letters, which no
+    page and no file can hold, become question marks.
+
+    >>> shown("a\\udcff.mp4")
+    'a?.mp4'
+    """
+    return text[:most].encode(errors="replace").decode()
+
+
 def _number(value: object) -> float:
-    fine = isinstance(value, (int, float)) and math.isfinite(value)
+    """A number that pages can reckon with: neither NaN nor endless, as damaged or edited JSON may hold; else 0."""
+    fine = isinstance(value, (int, float)) and -_LARGEST <= value <= _LARGEST
     return float(value) if fine else 0.0  # type: ignore[arg-type]  # checked in the line above
 
 

@@ -34,7 +34,8 @@ def history(viewer: str, tasks: Sequence[Task], opened: Task | None) -> None:
         tasks: all of theirs, newest first.
         opened: the one whose answer stands above.
     """
-    over = [(task, state) for task in tasks if (state := task.state()).stage not in ACTIVE or task.answer.exists()]
+    stand = zip(tasks, analyses.states(tasks), strict=True)
+    over = [(task, state) for task, state in stand if state.stage not in ACTIVE or task.answer.exists()]
     if over:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.subheader("Your videos", anchor=False, width="content")
@@ -221,7 +222,7 @@ def chosen(tasks: Sequence[Task]) -> Task | None:
     if found is None or told_failed(found):
         begun = [by_name[name] for name in st.session_state.get(BEGUN, []) if name in by_name]
         found = next((task for task in begun if task.answer.exists()), None)
-        if found is None and not any(task.state().stage in ACTIVE for task in begun):
+        if found is None and not any(state.stage in ACTIVE for state in analyses.states(begun)):
             cancelled = next((task for task in begun if not told_failed(task)), None)
             found = cancelled or next((task for task in tasks if task.answer.exists()), None)
     if found is not None:

@@ -48,8 +48,8 @@ Signature = tuple[tuple[str, bool, tuple[bool, ...]], ...]
 def signature(tasks: Sequence[Task]) -> Signature:
     """What must change before the rest of the page looks different."""
     return tuple(
-        (task.name, task.state().stage in ACTIVE, tuple(p.exists() for p in (task.answer, task.film, task.copy)))
-        for task in tasks
+        (task.name, state.stage in ACTIVE, tuple(p.exists() for p in (task.answer, task.film, task.copy)))
+        for task, state in zip(tasks, analyses.states(tasks), strict=True)
     )
 
 
@@ -58,13 +58,16 @@ def _follow(viewer: str, before: Signature) -> None:
     tasks = analyses.listed(workspace(), viewer)
     if signature(tasks) != before:
         st.rerun()
-    states = [(task, task.state()) for task in reversed(tasks)]
+    states = list(zip(tasks, analyses.states(tasks), strict=True))[::-1]
+    places = analyses.places(workspace())
     running = [(task, state) for task, state in states if state.stage == "running"]
-    waiting = sorted(((t, s) for t, s in states if s.stage == "waiting"), key=lambda pair: pair[0].before())
+    waiting = sorted(
+        ((t, s) for t, s in states if s.stage == "waiting"), key=lambda pair: places.get(pair[0].folder, 0)
+    )
     with st.container(border=True, key="under way"):
         for task, state in running + waiting[:_WAITING]:
             with reporting():
-                _row(task, state)
+                _row(task, state, places.get(task.folder, 0))
         rest = len(waiting) - _WAITING
         if len(running) + len(waiting) > 1:
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -75,10 +78,10 @@ def _follow(viewer: str, before: Signature) -> None:
                     st.rerun()
 
 
-def _row(task: Task, state: State) -> None:
+def _row(task: Task, state: State, before: int) -> None:
     request = task.request()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.progress(_share(state), f"**{plain(request.name)}** · {_words(task, state)}")
+        st.progress(_share(state), f"**{plain(request.name)}** · {_words(task, state, before)}")
         ending = (task.folder / "stop").exists()
         if st.button("Cancel", key=f"cancel {task.name}", icon=":material/close:", disabled=ending):
             task.stop()
@@ -89,11 +92,10 @@ def _share(state: State) -> float:
     return min(1.0, state.done / state.total) if state.stage == "running" and state.total else 0.0
 
 
-def _words(task: Task, state: State) -> str:
+def _words(task: Task, state: State, before: int) -> str:
     if (task.folder / "stop").exists():
         return "ending"
     if state.stage == "waiting":
-        before = task.before()
         return f"waits, {before} before it" if before else "its turn comes at once"
     told = [_PHASES.get(state.phase, "At work")]
     if state.total:
@@ -118,17 +120,17 @@ def spoken(seconds: float) -> str:
 
 def _failed(tasks: Sequence[Task]) -> None:
     """The sentences of those that were begun in this visit and gave no answer."""
-    for task in tasks:
-        if told_failed(task):
+    for task, state in zip(tasks, analyses.states(tasks), strict=True):
+        if told_failed(task, state):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.error(plain(task.state().message or "It failed."), icon=":material/error:")
+                st.error(plain(state.message or "It failed."), icon=":material/error:")
                 again(task)
 
 
-def told_failed(task: Task) -> bool:
+def told_failed(task: Task, state: State | None = None) -> bool:
     """Whether an analysis was begun in this visit and failed: then its sentence stands above all answers."""
     mine = task.name in st.session_state.get(BATCH, [])
-    return mine and not task.answer.exists() and task.state().stage in ("failed", "crashed")
+    return mine and not task.answer.exists() and (state or task.state()).stage in ("failed", "crashed")
 
 
 def again(task: Task) -> None:

@@ -31,7 +31,7 @@ def test_an_upload_becomes_a_folder_that_waits(tmp_path: Path) -> None:
     assert task.folder.parent == tmp_path / "analyses" / ANN and task.viewer == ANN and task.root == tmp_path
     assert task.source().read_bytes() == b"a film" and task.source().name == "my clip.mp4"
     assert task.request().name == "../../my clip.mp4" and task.request().at > 0
-    assert task.state().stage == "waiting" and task.before() == 0
+    assert task.state().stage == "waiting" and analyses.places(tmp_path) == {task.folder: 0}
     assert [t.task for t in analyses.tickets(tmp_path)] == [task] == analyses.listed(tmp_path, ANN)
     assert analyses.listed(tmp_path, BOB) == []
     assert analyses.used(tmp_path, ANN) == task.size() > 6
@@ -56,7 +56,9 @@ def test_viewers_take_turns(tmp_path: Path) -> None:
     first, second, third = (begun(tmp_path, ANN, f"{n}.mp4") for n in "123")
     other = begun(tmp_path, BOB)
     assert [t.task for t in analyses.tickets(tmp_path)] == [first, other, second, third]
-    assert [task.before() for task in (first, other, second, third)] == [0, 1, 2, 3]
+    assert list(analyses.places(tmp_path).items()) == [
+        (t.folder, n) for n, t in enumerate((first, other, second, third))
+    ]
 
 
 def test_what_is_taken_out_of_the_queue_is_stopped_and_can_begin_again(tmp_path: Path) -> None:
@@ -95,6 +97,44 @@ def test_damaged_files_are_no_state_and_no_answer(tmp_path: Path) -> None:
     (queue / f"3.{ANN}.{task.name}").write_text("rm -rf")
     known = [ticket.task.name for ticket in analyses.tickets(tmp_path)]
     assert known == ["nobody", task.name] or known == [task.name, "nobody"]
+
+
+def test_numbers_and_letters_that_no_page_bears_are_mended(tmp_path: Path) -> None:
+    task = begun(tmp_path)
+    endless = "1" + "0" * 400
+    (task.folder / "state.json").write_text(f'{{"stage": "done", "done": {endless}, "message": "\\ud800 went wrong"}}')
+    assert task.state().done == 0 and task.state().message == "? went wrong"
+    task.answer.write_text("{}")
+    told = '{"top": [["\\ud800", NUMBER]], "unsure": 0, "damage": "\\ud800", "seconds": NUMBER, "people": NUMBER}'
+    for number in (endless, "NaN", "Infinity", "1e300"):
+        (task.folder / "summary.json").write_text(told.replace("NUMBER", number))
+        assert task.summary() == analyses.Summary((("?", 0.0),), False, "?", 0.0, 0, 0.1)
+        (task.folder / "request.json").write_text(f'{{"name": "\\udcff.mp4", "model": "/m", "at": {number}}}')
+        assert task.request().name == "?.mp4" and time.localtime(task.request().at)
+    (task.folder / "request.json").write_text(
+        '{"name": "x", "model": "/m", "at": 1e14, "source": "/films/\\udcff.mp4"}'
+    )
+    assert time.localtime(task.request().at) and os.fsencode(task.source()).endswith(b"/\xff.mp4")
+
+
+def test_a_ticket_that_is_no_text_holds_nobody_up_and_makes_nobody_wait(tmp_path: Path) -> None:
+    damaged, task = begun(tmp_path), begun(tmp_path)
+    (path,) = (ticket.path for ticket in analyses.tickets(tmp_path) if ticket.task == damaged)
+    damaged.tell(State("waiting", at=time.time() - 60))
+    for content in (b"", b"\xff\xfe", b"rm -rf"):
+        path.write_bytes(content)
+        assert [ticket.task for ticket in analyses.tickets(tmp_path)] == [task]
+        assert damaged.state().stage == "crashed" and "Start it again" in damaged.state().message
+
+
+def test_a_long_queue_is_looked_at_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [begun(tmp_path, ANN if n % 3 else BOB, f"{n}.mp4") for n in range(30)]
+    looks = []
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: looks.append(path) or iterdir(path))  # type: ignore[func-returns-value]
+    assert {state.stage for state in analyses.states(tasks)} == {"waiting"} and len(looks) == 1
+    assert analyses.places(tmp_path)[tasks[0].folder] == 0 and len(looks) == 2
+    assert analyses.states([]) == []
 
 
 def test_deleting_can_be_undone_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
