@@ -4,7 +4,6 @@ Light on purpose: a page lists analyses without loading the networks that made t
 """
 
 import base64
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +15,8 @@ from har_core.errors import ConfigError
 from har_core.values import Prediction, Reading, Segment, VideoProperties
 
 FORMAT = 1
+_LARGEST, _ROUNDED = 1e9, 1e-2
+"""Of all numbers here; and by how much probabilities may miss their bounds."""
 _AWAY = 1.0
 """Seconds from its nearest window after which nothing is said of somebody: they were not in view."""
 
@@ -180,41 +181,72 @@ class Analysis:
                 raise ConfigError(
                     f"An analysis must have format {FORMAT}, but this one has {values['format']}. Analyse it again."
                 )
-            classes = tuple(str(name) for name in values["classes"])
-            below = float(values["unsure_below"])
+            classes = tuple(_text(name) for name in values["classes"])
+            below = _number(values["unsure_below"], 0.0, 1.0)
+            whole = _lane(values["whole"], classes, below)
+            people = tuple(_lane(lane, classes, below) for lane in values["people"])
+            tracks = [lane.track for lane in people]
+            if whole.track is not None or None in tracks or len(set(tracks)) != len(tracks):
+                raise ValueError("its lanes must be one of the whole picture, and one of each person")
             return Analysis(
-                name=str(values["name"]),
-                properties=VideoProperties(**values["properties"]),
-                model=str(values["model"]),
+                name=_text(values["name"]),
+                properties=_properties(values["properties"]),
+                model=_text(values["model"]),
                 classes=classes,
                 unsure_below=below,
-                whole=_lane(values["whole"], classes, below),
-                people=tuple(_lane(lane, classes, below) for lane in values["people"]),
-                damage=str(values["damage"]),
-                views=tuple(values["views"]),
-                note=str(values["note"]),
-                settings=dict(values["settings"]),
+                whole=whole,
+                people=people,
+                damage=_text(values["damage"]),
+                views=tuple(_text(view) for view in values["views"]),
+                note=_text(values["note"]),
+                settings={_text(name): _number(value) for name, value in values["settings"].items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             if isinstance(error, ConfigError):
                 raise
             raise ConfigError(f"This is not an analysis of a video ({error}). Analyse the video again.") from error
 
 
 def _lane(values: Mapping[str, Any], classes: tuple[str, ...], unsure_below: float) -> Lane:
-    track = None if values["track"] is None else int(values["track"])
-    start, stop = float(values["start"]), float(values["stop"])
-    if not (math.isfinite(start) and math.isfinite(stop)):
-        raise ValueError("a lane has a beginning and an end")
+    track = None if values["track"] is None else int(_number(values["track"], 0))
+    shares = np.array([_number(p, -_ROUNDED, 1 + _ROUNDED) for p in values["prediction"]])
+    moments = _unpacked(values["moments"], ())
+    probabilities = _unpacked(values["probabilities"], (len(classes),))
+    # NaN passes neither comparison.
+    if not (np.all(np.abs(moments) < _LARGEST) and np.all(np.abs(probabilities.sum(axis=1) - 1.0) < _ROUNDED)):
+        raise ValueError("moments must be seconds, and the probabilities of each must sum to 1")
     return Lane(
         track=track,
-        start=start,
-        stop=stop,
-        prediction=Prediction(np.array(values["prediction"], np.float64), classes, unsure_below),
-        segments=tuple(Segment(track, str(a), float(b), float(c), float(p)) for a, b, c, p in values["segments"]),
-        moments=_unpacked(values["moments"], ()),
-        probabilities=_unpacked(values["probabilities"], (len(classes),)),
+        start=_number(values["start"]),
+        stop=_number(values["stop"]),
+        prediction=Prediction(shares, classes, unsure_below),
+        segments=tuple(
+            Segment(track, _text(a), _number(b), _number(c), _number(p, 0.0, 1 + _ROUNDED))
+            for a, b, c, p in values["segments"]
+        ),
+        moments=moments,
+        probabilities=probabilities,
     )
+
+
+def _properties(values: Mapping[str, Any]) -> VideoProperties:
+    frames, width, height = (int(_number(values[name], 0)) for name in ("frames", "width", "height"))
+    seconds, rate = _number(values["seconds"], 0), _number(values["frames_per_second"], 0)
+    return VideoProperties(seconds, rate, frames, width, height, _text(values["codec"]))
+
+
+def _number(value: object, least: float = -_LARGEST, most: float = _LARGEST) -> float:
+    """A number in a range, which NaN is not: somebody may have edited the file, or a disk have lost a part of it."""
+    if not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError(f"a number from {least:g} to {most:g} must stand where it has {str(value)[:30]}")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    """Text that can be shown and written: JSON, and names of files, can hold halves of letters."""
+    if not isinstance(value, str):
+        raise ValueError(f"text must stand where it has {str(value)[:30]}")
+    return value.encode(errors="replace").decode()
 
 
 def _packed(array: NDArray[np.float32]) -> str:

@@ -1,8 +1,10 @@
 """Files for other programs: each format's own rules, names that mean something in it, numbers as they were."""
 
+import base64
 import csv
 import io
 import json
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from har_core import exports
+from har_core.errors import ConfigError
 from har_core.lanes import Analysis, Lane
 from har_core.values import Prediction, Segment, VideoProperties
 
@@ -191,3 +194,56 @@ def test_label_studio_tasks() -> None:
         assert 1 <= first <= last <= 92507
     assert regions[0]["value"]["ranges"] == [{"start": 1, "end": 63}] and regions[3]["meta"] == {"text": ["Person 1"]}
     assert shown.attrib["frameRate"] == "$fps" and shown.attrib["value"] == "$video"
+
+
+# --- an analysis.json that a hand or a disk has changed -----------------------------------------------------------
+
+ENDLESS, BAD = 10**400, "\ud800"
+
+
+def changed(path: tuple[str | int, ...], value: object) -> Any:
+    """The JSON of an analysis with one place in it changed."""
+    told = json.loads(json.dumps(found().to_json()))
+    place = told
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return json.loads(json.dumps(told))
+
+
+def packed(*numbers: float) -> str:
+    return base64.b64encode(np.array(numbers, "<f4").tobytes()).decode()
+
+
+@pytest.mark.parametrize("path, values", [
+    (("properties", "seconds"), [math.nan, math.inf, ENDLESS, "x", -1, None, 1e300]),
+    (("properties", "width"), ["x", math.nan, -1]),
+    (("properties", "frames_per_second"), [math.nan, "x", ENDLESS]),
+    (("properties", "codec"), [3, None]),
+    (("unsure_below",), [math.nan, ENDLESS, 5, "x"]),
+    (("classes",), [["wave"], ["wave", {}, "b", "c"], 7]),
+    (("whole", "prediction"), [[math.nan] * 4, [2, -1, 0, 0], [ENDLESS, 0, 0, 0], [[1], [0], [0], [0]], "abcd"]),
+    (("whole", "segments"), [[["wave", math.nan, 1, 0.5]], [["wave", 0, math.inf, 0.5]], [["wave", 0, 1, 9]],
+                             [["wave", 0, 1, ENDLESS]], [[3, 0, 1, 0.5]], "x", [["wave", 0, 1e300, 0.5]]]),
+    (("whole", "start"), [math.nan, ENDLESS, "1"]),
+    (("whole", "track"), [3, math.inf, ENDLESS]),
+    (("whole", "moments"), ["AAA", packed(1.0, math.nan), packed(1.0), packed(math.inf, 1.0)]),
+    (("whole", "probabilities"), [packed(*[math.nan] * 8), packed(*[0.0] * 8), packed(*[math.inf] * 8), packed(1.0)]),
+    (("people", 0, "track"), [None, 3, -1, [1]]),
+    (("settings",), [None, [], {"window_seconds": "x"}, {"window_seconds": math.nan}, {"hysteresis": ENDLESS}]),
+    (("views",), [3, [3]]), (("people",), [3, [3]]), (("name",), [None, 3]), (("damage",), [{}]),
+])  # fmt: skip
+def test_what_cannot_be_an_analysis_is_none(path: tuple[str | int, ...], values: list[object]) -> None:
+    for value in values:
+        with pytest.raises(ConfigError, match="Analyse the video again"):
+            Analysis.from_json(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    "path", [("name",), ("model",), ("damage",), ("note",), ("classes", 0), ("properties", "codec")]
+)
+def test_half_letters_are_neither_shown_nor_written(path: tuple[str | int, ...]) -> None:
+    read = Analysis.from_json(changed(path, f"a{BAD}"))
+    made = (exports.to_csv([read]), exports.to_json([read]), exports.to_vtt(read), exports.to_elan(read, read.name),
+            exports.to_label_studio([read]), exports.label_studio_config(read.classes))  # fmt: skip
+    assert all(BAD not in text and text.encode() for text in made)
