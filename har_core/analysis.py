@@ -19,7 +19,7 @@ from har_core.config import LiveConfig
 from har_core.engine import ENCODE_AT_ONCE
 from har_core.errors import Cancelled, VideoError
 from har_core.images import cut, fit, jpeg, shrink
-from har_core.lanes import Analysis, Lane
+from har_core.lanes import Analysis, Lane, readable
 from har_core.people import EXPAND, People, looks
 from har_core.prediction import THUMBNAIL, Predictor, damage_of
 from har_core.sampling import plan
@@ -99,7 +99,7 @@ def analyse(
         ) from error
     used = ready.config
     return Analysis(
-        name=name or path.name,
+        name=readable(name or path.name),
         properties=properties,
         model=predictor.name,
         classes=card.classes,

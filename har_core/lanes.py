@@ -207,6 +207,15 @@ class Analysis:
             raise ConfigError(f"This is not an analysis of a video ({error}). Analyse the video again.") from error
 
 
+def readable(text: str) -> str:
+    """Text that can be shown and written: names of files, and JSON, can hold halves of letters.
+
+    >>> readable("caf\\udce9.mp4")
+    'caf?.mp4'
+    """
+    return text.encode(errors="replace").decode()
+
+
 def _lane(values: Mapping[str, Any], classes: tuple[str, ...], unsure_below: float) -> Lane:
     track = None if values["track"] is None else int(_number(values["track"], 0))
     shares = np.array([_number(p, -_ROUNDED, 1 + _ROUNDED) for p in values["prediction"]])
@@ -243,10 +252,10 @@ def _number(value: object, least: float = -_LARGEST, most: float = _LARGEST) -> 
 
 
 def _text(value: object) -> str:
-    """Text that can be shown and written: JSON, and names of files, can hold halves of letters."""
+    """Text that can be shown and written."""
     if not isinstance(value, str):
         raise ValueError(f"text must stand where it has {str(value)[:30]}")
-    return value.encode(errors="replace").decode()
+    return readable(value)
 
 
 def _packed(array: NDArray[np.float32]) -> str:

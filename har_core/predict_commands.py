@@ -140,6 +140,8 @@ class _Work:
             raise
         except HarError as error:
             return _Done({"clip": str(clip), "error": str(error)})
+        except OSError as error:  # what is found in one cannot be written: that of the others may be
+            return _Done({"clip": str(clip), "error": f"{clip.name}: {error.filename or 'output'}: {error.strerror}."})
         report(1.0)
         return done
 
@@ -303,10 +305,11 @@ def _write_together(given: argparse.Namespace, analyses: "Sequence[Analysis]") -
 def _write(path: Path, text: str) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    # Not of its own name, which may be as long as names can be.
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=".har-", suffix=".part")
     part = Path(name)
     try:
-        with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(number, "w", encoding="utf-8", errors="replace", newline="") as file:
             file.write(text)
         part.chmod(0o644)
         part.replace(path)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -133,6 +134,24 @@ def test_a_broken_file_among_others_costs_itself_only(
     assert code == 1 and "broken.mp4" in err and len(err.splitlines()) == 1
     assert "slide" in out and [row["video"] for row in csv.DictReader((here / "predictions.csv").open())] == [good.name]
     assert sorted(p.name for p in here.iterdir()) == ["predictions.csv", "v_slide_g04_c01.vtt"]
+
+
+def test_file_names_may_be_long_and_no_text(tiny: Path, tiny_model: Path, here: Path, tmp_path: Path) -> None:
+    good, films = tiny / "slide" / "v_slide_g04_c01.mp4", tmp_path / "films"
+    films.mkdir()
+    names = [b"caf\xe9.mp4", b"x" * 251 + b".mp4", b"=1+1.mp4", b"two\nlines.mp4"]
+    for name in names:
+        shutil.copyfile(good, os.path.join(os.fsencode(films), name))  # noqa: PTH118  # bytes are no Path
+    command = [sys.executable, "-m", "har_core", "predict", str(films), "--model", str(tiny_model)]
+    kinds = [f"--{kind}={here}" for kind in ("csv", "label-studio", "vtt", "elan")]
+    root = Path(command_line.__file__).parents[1]
+    done = subprocess.run([*command, *kinds], cwd=root, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr and b"caf" in done.stdout, done.stderr.decode()
+    rows = list(csv.DictReader((here / "predictions.csv").open(newline="")))
+    assert {row["video"] for row in rows} == {"caf?.mp4", "x" * 251 + ".mp4", "'=1+1.mp4", "two\nlines.mp4"}
+    assert len(json.loads((here / "predictions.json").read_text())) == 4
+    assert len(list(here.glob("*.vtt"))) == len(list(here.glob("*.eaf"))) == 4
+    assert not list(here.glob(".*"))
 
 
 def test_ctrl_c_leaves_nothing(tiny_model: Path, here: Path, tmp_path: Path) -> None:
