@@ -6,7 +6,8 @@ same as if people had been followed so from the start. Each correction can be ta
 
 import contextlib
 import json
-import tempfile
+import math
+import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,17 +167,37 @@ def _ever(keep: Path) -> list[int]:
 
 
 def _steps(keep: Path) -> list[Step]:
+    """The corrections so far.
+
+    Raises:
+        HarError: they cannot be told any more.
+    """
     try:
         steps = json.loads((keep / traces.FOLDER / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return []
-    return steps if isinstance(steps, list) else []
+    except (OSError, ValueError, RecursionError):
+        steps = None
+    if not isinstance(steps, list) or not all(map(_is_step, steps)):
+        raise HarError("The corrections of this video are damaged. Analyse it again to correct it.")
+    return steps
+
+
+def _is_step(step: object) -> bool:
+    if not isinstance(step, dict) or len(step) != 1:
+        return False
+    ((what, numbers),) = step.items()
+    if not isinstance(numbers, list) or len(numbers) != {"merge": 2, "split": 3}.get(what):
+        return False
+    ids = numbers if what == "merge" else [numbers[0], numbers[2]]
+    known = all(type(track) is int and 0 < track < traces.MOST_TRACKS for track in ids)
+    return known and (what == "merge" or (isinstance(numbers[1], (int, float)) and 0 <= numbers[1] < math.inf))
 
 
 def _write(keep: Path, steps: list[Step]) -> None:
     """Whole or not at all."""
     file = keep / traces.FOLDER / _FILE
-    part = Path(tempfile.mkstemp(dir=file.parent, suffix=".part")[1])
+    part = file.with_name(f".{_FILE}.{secrets.token_hex(4)}.part")
     try:
         part.write_text(json.dumps(steps), encoding="utf-8")
         part.replace(file)

@@ -8,10 +8,11 @@ import contextlib
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ WHOLE = -1
 """The box of looks at the whole picture."""
 FOLDER = "traces"
 WIDTH = 512
+MOST_TRACKS = 1 << 31
+"""No number of a person is as large."""
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RecursionError, MemoryError)
+"""What reading a file raises of which a part is lost or changed; the memory is asked for by its header."""
 _FORMAT = 1
 _ROW_BYTES = 4 * WIDTH
 
@@ -45,11 +50,17 @@ class Traces:
     pictures: NDArray[np.int64]
 
     def embeddings(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Those of some looks, float32 `(*rows.shape, 512)`; looks close to each other in time cost little memory."""
+        """Those of some looks, float32 `(*rows.shape, 512)`; looks close to each other in time cost little memory.
+
+        Raises:
+            HarError: the file is cut off, or holds numbers that are none.
+        """
         first, last = int(rows.min()), int(rows.max())
         part = np.fromfile(
             self.folder / "embeddings.f32", "<f4", count=(last + 1 - first) * WIDTH, offset=first * _ROW_BYTES
         )
+        if len(part) != (last + 1 - first) * WIDTH or not np.isfinite(part).all():
+            raise HarError(f"What was seen of the people is damaged in {self.folder.parent}. Analyse the video again.")
         found: NDArray[np.float32] = part.reshape(-1, WIDTH)[rows - first]
         return found
 
@@ -155,8 +166,52 @@ def read(keep: Path) -> Traces:
             )
         if about["format"] != _FORMAT or (folder / "embeddings.f32").stat().st_size != len(box) * _ROW_BYTES:
             raise ValueError("it is not whole")
+        if not (_fits(people) and _fits_them(box, ticks, pictures, 0 if people is None else len(people.ids))):
+            raise ValueError("its parts do not fit together")
         return Traces(folder, str(about["identity"]), people, box, ticks, pictures)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        zipfile.BadZipFile,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise HarError(
             f"What was seen of the people is not kept in {keep.name} any more ({error}). Analyse the video again."
         ) from error
+
+
+def _fits(people: People | None) -> bool:
+    """Whether these rows can be of people: a disk may have lost a part of them, or a hand have changed them."""
+    if people is None:
+        return True
+    row, ids, number = people.row, people.ids, len(people.ids)
+    return bool(
+        np.isfinite(people.length)
+        and people.seconds.ndim == row.ndim == ids.ndim == 1
+        and row.dtype == ids.dtype == np.int64
+        and people.xyxy.shape == people.velocity.shape == (number, 4)
+        and row.shape == people.confidence.shape == (number,)
+        and np.all(np.diff(people.seconds) > 0)
+        and np.all(np.diff(row) >= 0)
+        and np.all((row >= 0) & (row < len(people.seconds)))
+        and np.all((ids > 0) & (ids < MOST_TRACKS))
+        and len(np.unique(np.stack([row, ids]), axis=1).T) == number  # nobody is in two places at once
+    )
+
+
+def _fits_them(box: NDArray[Any], ticks: NDArray[Any], pictures: NDArray[Any], number: int) -> bool:
+    """Whether looks and pictures are of those so many rows."""
+    return bool(
+        box.dtype == ticks.dtype == pictures.dtype == np.int64
+        and box.ndim == 1
+        and box.shape == ticks.shape
+        and pictures.shape == (len(pictures), 2)
+        and np.all((box >= WHOLE) & (box < number))
+        and np.all(np.diff(ticks) >= 0)
+        and np.all(ticks >= 0)
+        and np.all((pictures[:, 0] >= 0) & (pictures[:, 0] < number))
+    )

@@ -253,7 +253,7 @@ def _corrections(task: Task) -> int:
     """How many corrections can be taken back, read without loading torch."""
     try:
         steps = json.loads((task.keep / "traces" / "corrections.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return 0
     return len(steps) if isinstance(steps, list) else 0
 

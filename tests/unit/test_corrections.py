@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from har_core import checkpoint, corrections, video
+from har_core import annotate, checkpoint, corrections, video
 from har_core.analysis import analyse
 from har_core.corrections import merge, split, undo, undoable
 from har_core.errors import CheckpointError, ConfigError, HarError
@@ -158,3 +158,76 @@ def test_what_is_gone_is_said(analysed: tuple[Predictor, Analysis, Path]) -> Non
     shutil.rmtree(keep / "traces")
     with pytest.raises(HarError, match="again"):
         merge(keep, found, 1, 2, predictor=predictor)
+
+
+# --- what a disk has lost, or a hand has changed ------------------------------------------------------------------
+
+LOOKS, STEPS, ABOUT = "looks.npz", "corrections.json", "traces.json"
+NO_CORRECTIONS = [b'[{"merge": [1]}]', b'[{"split": ["a", "b", "c"]}]', b'[{"split": [1, NaN, 3]}]', b"[{}]",
+                  b'[{"split": [1, 3.0, 99999999999999999999999]}]', b"[" * 100_000, b"\xff", b"{}"]  # fmt: skip
+
+
+def tried(analysed: tuple[Predictor, Analysis, Path], film: Path, out: Path) -> None:
+    """Everything that reads what is kept says in a sentence what is wrong with it, and leaves nothing behind."""
+    predictor, analysis, keep = analysed
+    one, two, *_ = (lane.track for lane in analysis.people)
+    assert one is not None and two is not None
+    before = sorted(keep.rglob("*"))
+    for attempt in (lambda: merge(keep, analysis, one, two, predictor=predictor),
+                    lambda: undo(keep, analysis, predictor=predictor),
+                    lambda: annotate.annotate(film, analysis, out, keep=keep)):  # fmt: skip
+        with pytest.raises(HarError, match="Analyse"):
+            attempt()
+    assert sorted(keep.rglob("*")) == before and not out.exists()
+
+
+def test_damaged_corrections_are_told(analysed: tuple[Predictor, Analysis, Path], film: Path, tmp_path: Path) -> None:
+    for content in NO_CORRECTIONS:
+        (analysed[2] / "traces" / STEPS).write_bytes(content)
+        tried(analysed, film, tmp_path / "out.mp4")
+
+
+def test_damaged_looks_are_told(analysed: tuple[Predictor, Analysis, Path], film: Path, tmp_path: Path) -> None:
+    file = analysed[2] / "traces" / LOOKS
+    whole = file.read_bytes()
+    with np.load(file) as read:
+        arrays = {name: read[name] for name in read.files}
+    for content in (b"", b"PK\x03\x04junk", whole[:-40], whole[:300], whole[:3000] + b"\0" * 90 + whole[3090:]):
+        file.write_bytes(content)
+        tried(analysed, film, tmp_path / "out.mp4")
+    changes: dict[str, list[Any]] = {
+        "box": [arrays["box"] + 10**6, arrays["box"] - 10**6, arrays["box"] * np.nan, arrays["box"][:, None]],
+        "ticks": [-arrays["ticks"], arrays["ticks"][:3]],
+        "pictures": [arrays["pictures"] + 10**7, arrays["pictures"].ravel()],
+        "people_row": [arrays["people_row"] + 10**6, arrays["people_row"][:2]],
+        "people_ids": [-arrays["people_ids"], arrays["people_ids"][:2], arrays["people_ids"] * 10**15,
+                       np.ones_like(arrays["people_ids"])],
+        "people_xyxy": [arrays["people_xyxy"][:, :2]],
+        "people_seconds": [arrays["people_seconds"] * np.nan],
+    }  # fmt: skip
+    for name, values in changes.items():
+        for value in values:
+            np.savez(file, **(arrays | {name: value}))
+            tried(analysed, film, tmp_path / "out.mp4")
+    file.write_bytes(whole)
+    about = analysed[2] / "traces" / ABOUT
+    for text in ("[]", "[" * 100_000, about.read_text().replace('"length": ', '"length": 1e999, "x": ')):
+        about.write_text(text)
+        tried(analysed, film, tmp_path / "out.mp4")
+
+
+def test_embeddings_that_are_no_numbers_are_told(analysed: tuple[Predictor, Analysis, Path]) -> None:
+    predictor, analysis, keep = analysed
+    file = keep / "traces" / "embeddings.f32"
+    file.write_bytes(np.full(file.stat().st_size // 4, np.nan, "<f4").tobytes())
+    with pytest.raises(HarError, match="damaged"):
+        merge(keep, analysis, 1, 2, predictor=predictor)
+
+
+def test_corrections_leave_no_file_open(analysed: tuple[Predictor, Analysis, Path]) -> None:
+    predictor, analysis, keep = analysed
+    undo(keep, merge(keep, analysis, 1, 2, predictor=predictor), predictor=predictor)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        undo(keep, merge(keep, analysis, 1, 2, predictor=predictor), predictor=predictor)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
