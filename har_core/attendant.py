@@ -78,9 +78,11 @@ def close(root: Path) -> None:
     """End all processes of a workspace, whatever they do; what they were at counts as crashed."""
     for number in range(MOST):
         slot = analyses.queue(root) / f"slot-{number}"
-        with contextlib.suppress(OSError, ValueError):
-            if _held(slot):
-                os.killpg(int(slot.read_text().split()[0]), signal.SIGTERM)
+        # What stands there is no number where the disk was full; and 0 would be the group of this process itself.
+        words = _text(slot).split()
+        if _held(slot) and words and words[0].isdecimal() and int(words[0]) > 1:
+            with contextlib.suppress(OSError, OverflowError):
+                os.killpg(int(words[0]), signal.SIGTERM)
         deadline = time.monotonic() + 5.0
         while _held(slot) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -99,7 +101,8 @@ def _launch_free(root: Path, *, only_first: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1 if only_first else MOST):
         slot = folder / f"slot-{number}"
-        with slot.open("a+") as lock:
+        slot.touch()
+        with slot.open("r+") as lock:  # and not for appending: words are written over one another
             try:
                 # Locked here and inherited: two viewers at once start one process.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,7 +129,7 @@ def _launch(root: Path, lock: IO[str]) -> None:
             )  # fmt: skip
     except OSError as error:
         raise VideoError(f"The process that analyses videos cannot be started: {error.strerror}.") from None
-    lock.write(f"{child.pid} idle")  # it is about to take a ticket: no second one is needed for the first
+    lock.write(f"{child.pid:<10} idle")  # it is about to take a ticket: no second one is needed for the first
     lock.flush()
     _children.append(child)
 
@@ -183,10 +186,9 @@ def serve(root: Path, limits: Limits) -> None:
 
 
 def _say(slot: IO[str], word: str) -> None:
-    slot.seek(0)
-    slot.truncate(0)
-    slot.write(f"{os.getpid()} {word}")
-    slot.flush()
+    """Written over what stands there, and as long: on a full disk there is still room for that."""
+    with contextlib.suppress(OSError):
+        os.pwrite(slot.fileno(), f"{os.getpid():<10} {word}".encode(), 0)
 
 
 class Child:
@@ -263,8 +265,12 @@ def _work(child: Child, ticket: Ticket, limits: Limits) -> None:
         name = task.request().name
         task.tell(state)
         state = _watched(child, ticket, name, state, limits)
-    except (VideoError, OSError) as error:
+    except VideoError as error:
         state = replace(state, stage="failed", message=str(error))
+    except OSError as error:  # the disk is full, or the folder gone
+        child.kill()  # it is still at work, and would be heard as the answer to what comes next
+        told = f"How far the analysis is cannot be written: {error.strerror}. Make room there, then start it again."
+        state = replace(state, stage="failed", message=told)
     with contextlib.suppress(OSError):  # deleted meanwhile
         task.tell(replace(state, at=time.time()))
 

@@ -1,5 +1,6 @@
 """Analyses as folders, their queue, and the attendant that does them in a child with limits."""
 
+import errno
 import fcntl
 import io
 import json
@@ -241,6 +242,59 @@ def test_the_child_is_begun_anew_after_it_was_ended(tmp_path: Path) -> None:
                 attendant._work(worker, ticket, LIMITS)
             states.append(task.state().stage)
     assert states == ["failed", "done", "done"]
+
+
+def test_a_full_disk_ends_the_work_and_is_not_taken_for_the_next_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "say(phase='looking', done=1, total=2)\nif 'bad' in folder.name: time.sleep(0.5)\n"
+    body += "say(end='done', message=folder.name)"
+    tell = Task.tell
+
+    def full(task: Task, state: State) -> None:
+        if "bad" in task.name and state.phase == "looking" and state.stage == "running":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(task.folder))
+        tell(task, state)
+
+    monkeypatch.setattr(Task, "tell", full)
+    with child(tmp_path, body) as worker:
+        found = []
+        for name in ("bad.mp4", "good.mp4"):
+            task = begun(tmp_path, name=name)
+            (ticket,) = analyses.tickets(tmp_path)
+            with analyses.claimed(ticket):
+                attendant._work(worker, ticket, LIMITS)
+            found.append((task.name, task.state()))
+    (_, bad), (good_name, good) = found
+    assert bad.stage == "failed" and "No space left on device. Make room" in bad.message
+    assert str(tmp_path) not in bad.message
+    assert good.stage == "done" and good.message == good_name
+
+
+@pytest.mark.parametrize("text", ["", "0 idle", "-1 idle", "1 busy", "nobody", "9" * 30, "\xff"])
+def test_a_slot_that_tells_no_process_ends_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    slot = analyses.queue(tmp_path) / "slot-0"
+    slot.parent.mkdir(parents=True)
+    slot.write_bytes(text.encode("latin-1"))
+    ended: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, _: ended.append(group))
+    now = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))  # nobody waits for what does not go
+    with slot.open("r") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        attendant.close(tmp_path)
+    assert ended in ([], [int("9" * 30)])
+
+
+def test_a_full_disk_leaves_room_for_the_word_of_a_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slot = tmp_path / "slot"
+    slot.write_text("")
+    with slot.open("r+") as file:
+        attendant._say(file, "busy")
+        attendant._say(file, "idle")
+        assert slot.read_text().split() == [str(os.getpid()), "idle"]
+        monkeypatch.setattr(os, "pwrite", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        attendant._say(file, "busy")  # a hint, no more
 
 
 def test_memory_of_a_process_and_its_children() -> None:
