@@ -188,7 +188,7 @@ class Task:
         stage: Stage = next((known for known in get_args(Stage) if known == told), "waiting")
         if alive:
             stage = "running"
-        elif waits or (stage == "waiting" and time.time() - _number(found.get("at")) < _JUST_NOW):
+        elif waits or (stage == "waiting" and abs(time.time() - _number(found.get("at"))) < _JUST_NOW):
             stage = "waiting"
         elif stage in ("waiting", "running"):
             # Nobody works on it and nobody will: whoever did was killed, or the queue was wiped.
@@ -209,27 +209,31 @@ class Task:
         """
         if self.alive() or self._ticket() is not None:
             return
-        (self.folder / "stop").unlink(missing_ok=True)
-        took = self.state().took
-        self.tell(State("waiting", at=time.time(), took=took))
         name = f"{time.time_ns():020d}.{self.viewer}.{self.name}"
         try:
+            (self.folder / "stop").unlink(missing_ok=True)
+            self.tell(State("waiting", at=time.time(), took=self.state().took))
             queue(self.root).mkdir(parents=True, exist_ok=True)
             write(queue(self.root) / name, what)
         except OSError as error:
             raise VideoError(f"The queue of analyses cannot be written: {error.strerror}. Make room there.") from None
 
     def stop(self) -> None:
-        """Take it out of the queue, or ask whoever works on it to stop: they have some seconds before they end."""
-        (self.folder / "stop").touch()
-        if (ticket := self._ticket()) is not None:
-            ticket.unlink(missing_ok=True)
-            if not self.alive():
-                self.tell(State("done" if self.answer.exists() else "stopped", at=time.time(), took=self.state().took))
+        """Take it out of the queue, or ask whoever works on it to stop: they have some seconds before they end.
 
-    def size(self) -> int:
-        """Bytes that it takes on the disk."""
-        return _size(self.folder)
+        Raises:
+            VideoError: it is gone, or nothing can be written there.
+        """
+        stage: Stage = "done" if self.answer.exists() else "stopped"
+        try:
+            (self.folder / "stop").touch()
+            if (ticket := self._ticket()) is not None:
+                ticket.unlink(missing_ok=True)
+                if not self.alive():
+                    with contextlib.suppress(OSError):  # the disk is full: `stop` alone says as much
+                        self.tell(State(stage, at=time.time(), took=self.state().took))
+        except OSError as error:
+            raise VideoError(f"This analysis cannot be stopped: {error.strerror}.") from None
 
     def _ticket(self, waiting: "Waiting | None" = None) -> Path | None:
         return (_waiting(self.root) if waiting is None else waiting).get((self.viewer, self.name))
@@ -283,16 +287,20 @@ def is_viewer(text: object) -> bool:
 
 def listed(root: Path, viewer: str) -> list[Task]:
     """The analyses of a viewer, newest first."""
-    folder = home(root, viewer)
     found: list[Path] = []
     with contextlib.suppress(OSError):
-        found = [entry for entry in folder.iterdir() if _NAME.fullmatch(entry.name)]
+        found = [entry for entry in home(root, viewer).iterdir() if _NAME.fullmatch(entry.name)]
     return [Task(entry) for entry in sorted(found, reverse=True) if (entry / "request.json").is_file()]
 
 
 def used(root: Path, viewer: str) -> int:
     """Bytes that the analyses of a viewer take on the disk, deleted ones too."""
-    return _size(home(root, viewer))
+    total = 0
+    for place, _, names in os.walk(home(root, viewer)):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(place, name).lstat().st_size
+    return total
 
 
 def tickets(root: Path) -> list[Ticket]:
@@ -332,7 +340,8 @@ def places(root: Path) -> dict[Path, int]:
 
 def _waiting(root: Path) -> Waiting:
     with contextlib.suppress(OSError):
-        found = [(entry.name.split("."), entry) for entry in queue(root).iterdir()]
+        # Of two tickets for the same, the older counts.
+        found = [(entry.name.split("."), entry) for entry in sorted(queue(root).iterdir(), reverse=True)]
         return {(words[1], words[2]): entry for words, entry in found if len(words) == 3}
     return {}
 
@@ -388,12 +397,3 @@ def _number(value: object) -> float:
     """A number that pages can reckon with: neither NaN nor endless, as damaged or edited JSON may hold; else 0."""
     fine = isinstance(value, (int, float)) and -_LARGEST <= value <= _LARGEST
     return float(value) if fine else 0.0  # type: ignore[arg-type]  # checked in the line above
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(place, name).lstat().st_size
-    return total

@@ -118,7 +118,8 @@ def _launch_free(root: Path, *, only_first: bool) -> None:
 
 def _launch(root: Path, lock: IO[str]) -> None:
     path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-    lock.truncate(0)
+    # Written first: on a full disk no process is begun that nobody knows of, and later words find their room.
+    os.truncate(lock.fileno(), os.pwrite(lock.fileno(), _word(0, "idle"), 0))
     try:
         with (analyses.queue(root) / "stderr.txt").open("ab") as stderr:
             child = subprocess.Popen(
@@ -129,9 +130,8 @@ def _launch(root: Path, lock: IO[str]) -> None:
             )  # fmt: skip
     except OSError as error:
         raise VideoError(f"The process that analyses videos cannot be started: {error.strerror}.") from None
-    lock.write(f"{child.pid:<10} idle")  # it is about to take a ticket: no second one is needed for the first
-    lock.flush()
     _children.append(child)
+    os.pwrite(lock.fileno(), _word(child.pid, "idle"), 0)  # about to take a ticket: no second one is needed for it
 
 
 def _held(slot: Path) -> bool:
@@ -188,7 +188,11 @@ def serve(root: Path, limits: Limits) -> None:
 def _say(slot: IO[str], word: str) -> None:
     """Written over what stands there, and as long: on a full disk there is still room for that."""
     with contextlib.suppress(OSError):
-        os.pwrite(slot.fileno(), f"{os.getpid():<10} {word}".encode(), 0)
+        os.pwrite(slot.fileno(), _word(os.getpid(), word), 0)
+
+
+def _word(pid: int, word: str) -> bytes:
+    return f"{pid:<10} {word}".encode()
 
 
 class Child:

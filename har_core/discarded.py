@@ -21,7 +21,8 @@ def delete(task: Task) -> None:
     Raises:
         VideoError: it does not end, or cannot be moved.
     """
-    task.stop()
+    with contextlib.suppress(VideoError):  # nothing can be written any more: what rests can be put aside even so
+        task.stop()
     deadline = time.monotonic() + 10.0
     while task.alive():
         if time.monotonic() > deadline:
@@ -39,7 +40,9 @@ def deleted(root: Path, viewer: str) -> list[str]:
     """The names of those that can be taken back, the one deleted last first."""
     folder = home(root, viewer) / _TRASH
     _purge(folder.parent)
-    names = sorted((entry.name for entry in folder.iterdir()), reverse=True) if folder.is_dir() else []
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = sorted((entry.name for entry in folder.iterdir()), reverse=True)
     return [name.partition(".")[2] for name in names]
 
 
@@ -65,9 +68,21 @@ def empty_trash(root: Path, viewer: str) -> None:
 
 
 def _purge(folder: Path) -> None:
-    """Remove what was deleted more than an hour ago."""
+    """Remove what was deleted more than an hour ago, and uploads that were cut off because the app was killed."""
     with contextlib.suppress(OSError):
         for entry in (folder / _TRASH).iterdir():
             at = entry.name.partition(".")[0]
-            if not at.isdecimal() or time.time() - int(at) / 1e9 > UNDO_SECONDS:
-                shutil.rmtree(entry, ignore_errors=True)
+            # A clock that was set back must not keep it for years.
+            if not at.isdecimal() or abs(time.time() - int(at) / 1e9) > UNDO_SECONDS:
+                _remove(entry)
+    with contextlib.suppress(OSError):
+        for entry in folder.glob(".*"):
+            if entry.name != _TRASH and time.time() - entry.stat().st_mtime > UNDO_SECONDS:
+                _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    with contextlib.suppress(OSError):
+        if entry.is_symlink():  # which `rmtree` refuses; what it points at is not ours
+            entry.unlink()
+    shutil.rmtree(entry, ignore_errors=True)

@@ -42,7 +42,11 @@ def begin(root: Path, viewer: str, request: Request, content: BinaryIO | None = 
             _keep(made / "upload" / harmless(request.name), request.name, content)
         write(made / "request.json", json.dumps(asdict(request) | {"at": at}, ensure_ascii=True))
         made.rename(task.folder)
-        task.ask("analyse")
+        try:
+            task.ask("analyse")
+        except VideoError:
+            task.folder.rename(made)  # what cannot be queued is not kept either
+            raise
     except OSError as error:
         reason = f"{error.strerror}. Make room there." if error.strerror else str(error)
         raise VideoError(f"{request.name} cannot be kept in the workspace: {reason}") from None

@@ -35,7 +35,7 @@ def test_an_upload_becomes_a_folder_that_waits(tmp_path: Path) -> None:
     assert task.state().stage == "waiting" and analyses.places(tmp_path) == {task.folder: 0}
     assert [t.task for t in analyses.tickets(tmp_path)] == [task] == analyses.listed(tmp_path, ANN)
     assert analyses.listed(tmp_path, BOB) == []
-    assert analyses.used(tmp_path, ANN) == task.size() > 6
+    assert analyses.used(tmp_path, ANN) > 6
 
 
 @pytest.mark.parametrize("viewer", ["", "../../etc", "A" * 32, "a" * 31, "a" * 33, "a" * 32 + "\n", "g" * 32])
@@ -152,6 +152,61 @@ def test_deleting_can_be_undone_for_an_hour(tmp_path: Path, monkeypatch: pytest.
     assert discarded.deleted(tmp_path, ANN) == []
     with pytest.raises(VideoError, match="gone"):
         discarded.restore(tmp_path, ANN, task.name)
+
+
+def test_where_nothing_can_be_written_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resting, waiting, gone = begun(tmp_path), begun(tmp_path), begun(tmp_path)
+    resting.stop()
+    waiting.tell(State("waiting", at=time.time() - 60))
+    discarded.delete(gone)
+    for deed in (gone.stop, lambda: gone.ask("film"), lambda: discarded.delete(gone)):
+        with pytest.raises(VideoError, match="No such file"):  # another tab has deleted it
+            deed()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        with pytest.raises(VideoError, match="Make room"):
+            resting.ask("analyse")
+        with pytest.raises(VideoError, match="Make room"):
+            begun(tmp_path)
+        waiting.stop()
+        assert waiting.state().stage == "stopped"
+        disk.setattr(Path, "touch", full)
+        with pytest.raises(VideoError, match="No space"):
+            resting.stop()
+        discarded.delete(resting)  # which is how room is made
+    assert analyses.listed(tmp_path, ANN) == [waiting] and analyses.tickets(tmp_path) == []
+
+
+def test_a_clock_that_was_set_back_lets_nothing_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, other = begun(tmp_path), begun(tmp_path)
+    next(t for t in analyses.tickets(tmp_path) if t.task == task).path.unlink()
+    discarded.delete(other)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 1e6)
+    assert task.state().stage == "crashed"
+    assert discarded.deleted(tmp_path, ANN) == []  # gone within the hour, whatever the clock says
+
+
+def test_what_a_killed_app_left_and_links_go_with_the_rest(tmp_path: Path) -> None:
+    task = begun(tmp_path)
+    half, young = (task.folder.with_name(f".{name}") for name in ("half", "young"))
+    for made in (half, young):
+        (made / "upload").mkdir(parents=True)
+    os.utime(half, (0, 0))
+    outside = tmp_path / "precious"
+    outside.mkdir()
+    link = task.folder.with_name("link")
+    link.symlink_to(outside)
+    discarded.delete(Task(link))
+    trash = task.folder.parent / ".trash"
+    (entry,) = trash.iterdir()
+    entry.rename(trash / f"{0:020d}.link")
+    assert discarded.deleted(tmp_path, ANN) == []
+    assert list(trash.iterdir()) == [] and outside.is_dir() and young.is_dir() and not half.exists()
 
 
 # ---- the attendant ----
@@ -295,6 +350,14 @@ def test_a_full_disk_leaves_room_for_the_word_of_a_slot(tmp_path: Path, monkeypa
         assert slot.read_text().split() == [str(os.getpid()), "idle"]
         monkeypatch.setattr(os, "pwrite", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
         attendant._say(file, "busy")  # a hint, no more
+
+
+def test_no_process_begins_that_a_full_disk_could_not_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pwrite", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it has begun"))
+    with pytest.raises(VideoError, match="Make room"):
+        attendant.warm(tmp_path, tmp_path / "model")
+    assert not attendant._held(analyses.queue(tmp_path) / "slot-0")
 
 
 def test_memory_of_a_process_and_its_children() -> None:
