@@ -4,13 +4,14 @@ import shutil
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from har_core import weights, workspace
+from har_core import machine, weights, workspace
 from har_core.config import LiveConfig
 from har_core.errors import CheckpointError
 from har_core.images import resize
@@ -20,6 +21,8 @@ PERSON = 0
 """The class of people in COCO, and the only one of our own weights."""
 _GREY = 114
 _STRIDE = 32
+Infer = Callable[[NDArray[np.float32]], object]
+"""Pixels float32 `(1, 3, H, W)`, 0 to 1, to what YOLO gives: `(1, 4 + classes, anchors)`, array or tensor."""
 _UNSURE = 0.1
 """Boxes down to this confidence are given: a tracker uses the weak ones to keep a person, never to begin one."""
 
@@ -49,21 +52,18 @@ class Detector:
 
     def __init__(self, path: Path, config: LiveConfig) -> None:
         import torch  # heavy, as ultralytics is
-        from ultralytics.nn.autobackend import AutoBackend
 
         self.name = path.name.removesuffix("_openvino_model").removesuffix(".pt")
         self.identity = weights.detector_identity(path)
         self._config = config
         self._lock = threading.Lock()  # its inference request is one
         fast = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else ""
+        size = _STRIDE * round(config.detector_size / _STRIDE)
         try:
             if path.suffix == ".pt" and not fast:
-                path = _exported(path, _STRIDE * round(config.detector_size / _STRIDE))
-            self._device = torch.device(fast if path.suffix == ".pt" else "cpu")
-            self._backend: Any = AutoBackend(str(path), device=self._device, fp16=False, verbose=False)
-            size = getattr(self._backend, "imgsz", None) if path.suffix != ".pt" else None
-            height, width = (size, size) if isinstance(size, int) else size or [config.detector_size] * 2
-            self._size_wh = (int(width), int(height))
+                path = _exported(path, size)
+            self._infer, (height, width) = _torch(path, fast, size) if path.suffix == ".pt" else _openvino(path, size)
+            self._size_wh = (width, height)
             self.detect(np.zeros((height, width, 3), np.uint8))
         except (OSError, RuntimeError, ValueError, StopIteration, AttributeError, TypeError) as error:
             # OpenVINO says first where in its own source it failed.
@@ -85,16 +85,47 @@ class Detector:
         from ultralytics.utils.nms import non_max_suppression
 
         picture, scale, left, top = _letterbox(rgb, self._size_wh)
-        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))[None]).to(self._device)
+        pixels = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
         with self._lock, torch.inference_mode():
-            raw = self._backend(pixels.float() / 255)
-        raw = raw[0] if isinstance(raw, (list, tuple)) else raw
-        (found,) = non_max_suppression(
-            torch.as_tensor(raw), _UNSURE, self._config.iou, classes=[PERSON], max_det=self._config.most_people
-        )
+            raw = torch.as_tensor(self._infer(pixels))
+            (found,) = non_max_suppression(
+                raw, _UNSURE, self._config.iou, classes=[PERSON], max_det=self._config.most_people
+            )
         rows = found.cpu().numpy()
         boxes = (rows[:, :4] - (left, top, left, top)) / scale
         return _inside(boxes.astype(np.float32), rows[:, 4].astype(np.float32), rgb.shape)
+
+
+def _openvino(folder: Path, size: int) -> tuple[Infer, tuple[int, int]]:
+    """What an export says of a picture, and the height and width that it wants: `size` where it takes any."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(next(folder.glob("*.xml")))
+    if model.input(0).partial_shape.is_dynamic:
+        model.reshape([1, 3, size, size])
+    request = core.compile_model(model, "CPU", machine.OPENVINO).create_infer_request()
+    _, _, height, width = model.input(0).shape
+
+    def infer(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        raw: NDArray[np.float32] = request.infer([pixels])[0]
+        return raw
+
+    return infer, (height, width)
+
+
+def _torch(path: Path, device: str, size: int) -> tuple[Infer, tuple[int, int]]:
+    """The same of PyTorch weights, on a GPU."""
+    import torch
+    from ultralytics.nn.autobackend import AutoBackend
+
+    backend: Any = AutoBackend(str(path), device=torch.device(device), fp16=False, verbose=False)
+
+    def infer(pixels: NDArray[np.float32]) -> object:
+        raw = backend(torch.from_numpy(pixels).to(device))
+        return raw[0] if isinstance(raw, (list, tuple)) else raw
+
+    return infer, (size, size)
 
 
 def _letterbox(rgb: Rgb, size_wh: tuple[int, int]) -> tuple[Rgb, float, int, int]:

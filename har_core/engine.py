@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from har_core import checkpoint, weights
+from har_core import checkpoint, machine, weights
 from har_core.batches import move, pack_embeddings
 from har_core.config import NetworkConfig
 from har_core.network import EMBEDDING, ActionNetwork, best_device, load_initial
@@ -132,7 +132,7 @@ def _compile(network: ActionNetwork, exported: Path, size: int) -> Any:  # noqa:
     if exported.is_file() and exported.with_suffix(".bin").is_file():
         # A damaged export is made again.
         with contextlib.suppress(RuntimeError):
-            return core.compile_model(core.read_model(exported), "CPU")
+            return core.compile_model(core.read_model(exported), "CPU", machine.OPENVINO)
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     with warnings.catch_warnings():  # openvino traces with what torch calls deprecated
         warnings.simplefilter("ignore")
@@ -145,4 +145,4 @@ def _compile(network: ActionNetwork, exported: Path, size: int) -> Any:  # noqa:
             openvino.save_model(model, Path(fresh) / exported.name, compress_to_fp16=False)
             (Path(fresh) / exported.name).with_suffix(".bin").replace(exported.with_suffix(".bin"))
             (Path(fresh) / exported.name).replace(exported)
-    return core.compile_model(model, "CPU")
+    return core.compile_model(model, "CPU", machine.OPENVINO)

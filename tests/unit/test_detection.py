@@ -5,9 +5,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openvino
 import pytest
 
-from har_core import detection, video
+from har_core import detection, video, weights
 from har_core.config import LiveConfig
 from har_core.detection import Detector
 from har_core.errors import CheckpointError
@@ -121,3 +122,13 @@ def test_threads_share_it(detector: Detector, people: Rgb) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_an_export_that_takes_any_size_gets_the_one_of_the_settings(tmp_path: Path) -> None:
+    model = openvino.Core().read_model(next(weights.entry("person").path.rglob("*.xml")))
+    model.reshape([-1, 3, -1, -1])
+    folder = tmp_path / "any_openvino_model"
+    openvino.save_model(model, folder / "any.xml")
+    found = Detector(folder, LiveConfig(detector_size=420))
+    assert found._size_wh == (416, 416)
+    checked(found.detect(np.zeros((48, 64, 3), np.uint8)), np.zeros((48, 64, 3), np.uint8))

@@ -142,7 +142,7 @@ def test_shuffled_and_single_frames(predictor: Predictor, long: Path) -> None:
     embeddings = predictor.engine.encode(np.stack([fit(rgb, 32) for _, rgb in video.read(long, middle)]))
     alone = predictor.engine.classify([embeddings[i : i + 1] for i in range(2)])
     single = predictor.examine(long, single=True).prediction.probabilities
-    assert np.allclose(single, np.mean([p.probabilities for p in alone], axis=0), atol=5e-3)
+    assert np.allclose(single, np.mean([p.probabilities for p in alone], axis=0), atol=1e-4)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no film at all", "cut off"])
