@@ -13,7 +13,7 @@ from har_core.errors import ConfigError
 InitialWeights = Literal["auto", "imagenet", "bundled", "none"]
 Pooling = Literal["last", "mean", "attention"]
 Embedding = Literal["average", "grid"]
-Motion = Literal["off", "only", "beside"]
+Motion = Literal["off", "only", "beside", "steps"]
 View = Literal["frame", "person"]
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -104,7 +104,8 @@ class NetworkConfig(Config):
     `embedding` says how ResNet18's last map, 512 numbers at each of 4 x 4 places, becomes 512 numbers: their
     "average" over the places, which forgets where something is, or a "grid" of 32 learned numbers at each place.
     `motion` says what the LSTM reads: the embeddings ("off"); their difference from the clip's mean ("only"), in
-    which all that stands still, a room as well as a pose, is gone; or both, one "beside" the other.
+    which all that stands still, a room as well as a pose, is gone; both, one "beside" the other; or both and the
+    "steps" too, their difference from the frame before.
     `lstm_layers` = 0 leaves the LSTM out and pools the embeddings themselves: the baseline that shows
     what reading in time is worth.
     """

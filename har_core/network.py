@@ -63,7 +63,7 @@ class ActionNetwork(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255, persistent=False)
-        width = EMBEDDING * (2 if config.motion == "beside" else 1)
+        width = EMBEDDING * {"off": 1, "only": 1, "beside": 2, "steps": 3}[config.motion]
         self.lstm: nn.LSTM | None = None
         if config.lstm_layers:
             self.lstm = nn.LSTM(
@@ -98,11 +98,14 @@ class ActionNetwork(nn.Module):
         return self.embed(self.look(rgb))
 
     def _moving(self, embeddings: PackedSequence) -> PackedSequence:
-        """What differs from each clip's mean, alone or beside the embeddings themselves."""
+        """What differs from each clip's mean, alone or beside the embeddings themselves, and from the frame before."""
         padded, lengths = pad_packed_sequence(embeddings, batch_first=True)
         total = padded.sum(dim=1, keepdim=True)  # the padding is zero
         moved = MOTION_GAIN * (padded - total / lengths.to(padded.device)[:, None, None])
-        if self.config.motion == "beside":
+        if self.config.motion == "steps":  # nothing precedes the first frame; past a clip's end packing drops it
+            stepped = MOTION_GAIN * torch.diff(padded, dim=1, prepend=padded[:, :1])
+            moved = torch.cat([padded, moved, stepped], dim=2)
+        elif self.config.motion == "beside":
             moved = torch.cat([padded, moved], dim=2)
         return pack_padded_sequence(moved, lengths, batch_first=True, enforce_sorted=False)
 

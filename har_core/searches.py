@@ -43,7 +43,7 @@ KNOBS = {
     "label_smoothing": Knob("Label smoothing", 0.0, 0.3),
     "network.pooling": Knob("Over time", choices=("mean", "last", "attention")),
     "network.bidirectional": Knob("Forwards and backwards", choices=(False, True)),
-    "network.motion": Knob("What the LSTM reads", choices=("beside", "only", "off")),
+    "network.motion": Knob("What the LSTM reads", choices=("beside", "steps", "only", "off")),
     STRENGTH: Knob("Augmentation", choices=(0.0, 1.0, 2.0)),
     "weight_decay": Knob("Weight decay", 1e-4, 1e-1, log=True),
 }

@@ -28,7 +28,7 @@ _VIEWS = {
 }
 _POOLING = {"mean": "Mean over time", "last": "Last frame's state", "attention": "Attention"}
 _EMBEDDING = {"average": "Averaged over the picture", "grid": "Kept at 4 × 4 places"}
-_MOTION = {"off": "Pictures as they are", "only": "Only what moves", "beside": "Both"}
+_MOTION = {"off": "Pictures as they are", "only": "Only what moves", "beside": "Both", "steps": "Both, and each step"}
 _PRECISION = {"auto": "Whatever is faster here", "fp32": "32 bit", "bf16": "bfloat16"}
 _HELD = {False: "Learns too, after the rest", True: "Held as it is"}
 _TURNING = {
@@ -188,7 +188,8 @@ def _network() -> None:
     )  # fmt: skip
     _choice(
         b, "The LSTM reads", _MOTION, "network.motion",
-        help="Only what moves: the clip's mean is taken away, and with it the room. For gestures; not for poses.",
+        help="Only what moves: the clip's mean is taken away, and with it the room. For gestures; not for poses. Each "
+        "step: what differs from the frame before, too.",
     )  # fmt: skip
     _number(c, "Dropout", "network.dropout", 0.0, 0.95, 0.05)
     _toggle(a, "Read forwards and backwards", "network.bidirectional")

@@ -36,7 +36,7 @@ from har_core.sampling import propose
 from har_core.training import Trainer
 from har_core.values import Split, wilson
 
-VARIANTS = ("lstm", "mean-pool", "single-frame")
+VARIANTS = ("lstm", "mean-pool", "single-frame", "beside", "steps")
 Pairs = list[tuple[str, str]]
 """(true, said) of each clip."""
 
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", type=int, help="run this many of the folds only")
     parser.add_argument("--weights", choices=("bundled", "none", "imagenet"), default="bundled")
-    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=VARIANTS)
+    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=VARIANTS[:3])
     parser.add_argument("--no-flip", action="store_true")
     parser.add_argument("--config", default='{"epochs": 40}', help="settings as JSON")
     parser.add_argument("--out", type=Path)
@@ -188,6 +188,8 @@ def _scores(
 def _variant(base: TrainConfig, variant: str) -> TrainConfig:
     if variant == "lstm":
         return base
+    if variant in ("beside", "steps"):
+        return replace(base, network=replace(base.network, motion=variant))
     network: NetworkConfig = replace(base.network, lstm_layers=0, pooling="mean")
     if variant == "mean-pool":
         return replace(base, network=network)

@@ -144,6 +144,16 @@ def test_what_stands_still_is_gone_from_motion() -> None:
         assert torch.allclose(again, torch.stack([nothing, something]), atol=1e-3)
 
 
+def test_steps_are_what_differs_from_the_frame_before_and_end_with_the_clip() -> None:
+    network = ActionNetwork(NetworkConfig(lstm_layers=0, motion="steps", pooling="last"), 3).eval()
+    short, long = torch.randn(4, 512), torch.randn(6, 512)
+    with torch.inference_mode():
+        alone, beside = network.classify(pack_sequence([short])), network.classify(pack_sequence([long, short]))[1:]
+        read = torch.cat([short[-1], MOTION_GAIN * (short[-1] - short.mean(0)), MOTION_GAIN * (short[-1] - short[-2])])
+        assert torch.allclose(alone[0], network.head(read), atol=1e-4)
+        assert torch.allclose(alone, beside, atol=1e-4)
+
+
 @pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
 def test_pooling_is_what_it_says(pooling: Any) -> None:
     network = ActionNetwork(plain(lstm_layers=0, pooling=pooling), 3).eval()
