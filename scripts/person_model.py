@@ -370,6 +370,8 @@ def main() -> None:
         one.add_argument("--out", type=Path, default=Path("models/person"))
         one.add_argument("--size", type=int, default=LiveConfig().detector_size)
     given = parser.parse_args()
+    if given.command == "train" and not given.minutes > 0:
+        parser.error(f"--minutes must be above 0, and is {given.minutes}.")
     random.seed(0)
     torch.manual_seed(0)
     if given.command == "label":
