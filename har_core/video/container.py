@@ -133,6 +133,20 @@ class Source:
         self._sought = True
         self.container.seek(stamp, stream=self.stream, backward=True, any_frame=False)
 
+    def end(self) -> float:
+        """When the last packet of any stream ends, on the file's clock, in seconds; leaves the file at its end."""
+        for stream in self.container.streams:
+            stream.discard = av.stream.Discard.default
+        last = 0.0
+        try:
+            self.container.seek(0)
+            for packet in self.container.demux():
+                if packet.pts is not None and packet.time_base is not None:
+                    last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        except (av.error.FFmpegError, OSError):
+            pass  # a damaged end is an end
+        return last
+
     def pictures(self) -> Iterator[Picture]:
         """Pictures from here on, times rising. Call it again after `seek`."""
         previous: float | None = None

@@ -325,6 +325,41 @@ def test_it_is_told_what_a_film_announces_without_having_it(tmp_path: Path, earl
     assert 0.5 < video.cut_off(tmp_path / "cut.mkv") < 4.0
 
 
+def with_sound(path: Path, *, pictures: float, sound: float) -> Path:
+    """Noise to look at and to hear, each for so many seconds, woven into one another."""
+    random = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        seen = container.add_stream("libvpx" if path.suffix == ".webm" else "libx264", rate=10)
+        seen.width, seen.height, seen.pix_fmt = 64, 48, "yuv420p"
+        heard = container.add_stream("libopus", rate=48_000)
+        for tenth in range(round(10 * max(pictures, sound))):
+            if tenth < 10 * pictures:
+                rgb = random.integers(0, 256, (48, 64, 3)).astype(np.uint8)
+                container.mux(seen.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+            if tenth < 10 * sound:
+                wave = random.integers(-9000, 9000, (1, 4800)).astype(np.int16)
+                block = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+                block.sample_rate, block.pts = 48_000, 4800 * tenth
+                container.mux(heard.encode(block))
+        container.mux(seen.encode(None))
+        container.mux(heard.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["mkv", "webm"])
+def test_a_film_with_sound_is_told_to_be_cut_off_and_one_with_a_longer_sound_is_not(
+    tmp_path: Path, ending: str
+) -> None:
+    whole = with_sound(tmp_path / f"whole.{ending}", pictures=6, sound=6)
+    content = whole.read_bytes()
+    cut = tmp_path / f"cut.{ending}"
+    cut.write_bytes(content[: len(content) // 2])
+    there = video.probe(cut).seconds
+    assert video.cut_off(whole) == 0
+    assert 1.5 < there < 4.5 and video.cut_off(cut) + there == pytest.approx(6.0, abs=0.5)
+    assert video.cut_off(with_sound(tmp_path / f"long.{ending}", pictures=2, sound=6)) < 0.2
+
+
 def test_damaged_bytes_never_crash(tmp_path: Path, clip: Path) -> None:
     whole = np.frombuffer(clip.read_bytes(), np.uint8)
     random = np.random.default_rng(0)
