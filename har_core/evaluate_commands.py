@@ -81,9 +81,10 @@ def evaluate(given: argparse.Namespace) -> int:
     if given.report:
         _report(given, predictor, source, clips, found, scores, told, changed)
     if given.csv:
+        from har_core import exports
         from har_core.report import save
 
-        save(given.csv, scores.table().to_csv(index=False))
+        save(given.csv, scores.table().map(exports.harmless).to_csv(index=False))
     if given.json:
         print_json(told)
     else:

@@ -35,8 +35,18 @@ def to_csv(analyses: Iterable[Analysis]) -> str:
     rows.writeheader()
     for analysis in analyses:
         for row in analysis.table():
-            rows.writerow({name: _harmless(value) if isinstance(value, str) else value for name, value in row.items()})
+            rows.writerow({name: harmless(value) for name, value in row.items()})
     return text.getvalue()
+
+
+def harmless(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: such text gets an apostrophe before it; numbers stay.
+
+    >>> harmless("=1+1"), harmless("  @x"), harmless(-1.5)
+    ("'=1+1", "'  @x", -1.5)
+    """
+    runs = isinstance(value, str) and (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA))
+    return f"'{value}" if runs else value
 
 
 def to_json(analyses: Iterable[Analysis], *, top: int = 5) -> str:
@@ -205,11 +215,6 @@ def _task(analysis: Analysis, prefix: str) -> dict[str, Any]:
 
 def _who(lane: Lane) -> str:
     return "Whole picture" if lane.track is None else f"Person {lane.track}"
-
-
-def _harmless(value: str) -> str:
-    """Text that no spreadsheet takes for a formula, also behind spaces."""
-    return f"'{value}" if value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA) else value
 
 
 def _line(text: str) -> str:

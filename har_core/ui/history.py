@@ -23,7 +23,6 @@ _PICTURES, _TABLE = "Pictures", "Table"
 _STAMP, _PICKED, _SHOWN, _AT = "history stamp", "history picked", "history shown", "history page"
 _COLUMNS = 5
 """Actions of a row of the table."""
-_FORMULA = ("=", "+", "-", "@")
 
 
 def history(viewer: str, tasks: Sequence[Task], opened: Task | None) -> None:
@@ -172,15 +171,7 @@ def _deeds(viewer: str, over: Sequence[Task], picked: Sequence[Task]) -> None:
 
 def _answers_csv(tasks: Sequence[Task]) -> str:
     rows = [_row(task, summary) for task in tasks if (summary := task.summary()) is not None]
-    # What a spreadsheet would run as a formula gets an apostrophe before it: names come from strangers.
-    safe = [
-        {
-            name: f"'{v}" if isinstance(v, str) and v.strip()[:1] in ("=", "+", "-", "@") else v
-            for name, v in row.items()
-        }
-        for row in rows
-    ]
-    return str(pd.DataFrame(safe).to_csv(index=False))
+    return str(pd.DataFrame(rows).map(exports.harmless).to_csv(index=False))
 
 
 def _delete(tasks: Sequence[Task]) -> None:

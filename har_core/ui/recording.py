@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from har_core.errors import VideoError
+from har_core.exports import harmless
 from har_core.images import resize
 from har_core.values import Rgb, Segment
 
@@ -198,7 +199,7 @@ def as_csv(segments: Iterable[Segment]) -> str:
     rows.writerow(_COLUMNS)
     for s in segments:
         who = "whole picture" if s.track is None else s.track
-        rows.writerow([who, s.action, f"{s.start:.3f}", f"{s.stop:.3f}", f"{s.score:.4f}"])
+        rows.writerow([who, harmless(s.action), f"{s.start:.3f}", f"{s.stop:.3f}", f"{s.score:.4f}"])
     return text.getvalue()
 
 

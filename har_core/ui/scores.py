@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from har_core import exports
 from har_core import figures_of_scores as figures
 from har_core.ui.choose import notes
 from har_core.ui.frame import chart, plain, tiles
@@ -312,8 +313,8 @@ def show_downloads(question: Question, scores: Evaluation) -> None:
     name = f"{question.model.name}-{question.split}"
     with st.container(horizontal=True):
         st.download_button(
-            "Clips as CSV", scores.table().to_csv(index=False), f"{name}.csv", "text/csv", on_click="ignore",
-            icon=":material/download:",
+            "Clips as CSV", scores.table().map(exports.harmless).to_csv(index=False), f"{name}.csv", "text/csv",
+            on_click="ignore", icon=":material/download:",
         )  # fmt: skip
         told = scores.to_json() | {"certainty": question.certainty().to_json()}
         st.download_button(

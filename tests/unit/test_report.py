@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -157,6 +158,16 @@ def test_the_command_can_be_typed_again() -> None:
     assert told == (
         "python -m har_core evaluate --model 'runs/a b' --data clips --split test --motion --report report.html"
     )
+
+
+def test_the_table_runs_nothing_in_a_spreadsheet(tiny: Path, tiny_model: Path, tmp_path: Path) -> None:
+    name = "=cmd|' calc'!A0.mp4"
+    shutil.copy(next(tiny.rglob("*.mp4")), tmp_path / name)
+    (tmp_path / "clips.csv").write_text(f"path,action,group\n{name},blink,g01\n")
+    table = tmp_path / "table.csv"
+    command = ["evaluate", "--model", str(tiny_model), "--data", str(tmp_path), "--split", "all"]
+    assert main([*command, "--csv", str(table)]) == 0
+    assert table.read_text("utf-8").splitlines()[1].startswith(f"'{name},blink,")
 
 
 def test_the_command_line_writes_report_and_table(
