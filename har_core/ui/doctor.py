@@ -1,9 +1,6 @@
 """The Doctor view: what is wrong with a data set, why it matters, the clips in question, one click that mends it."""
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -14,8 +11,8 @@ from har_core.dataset import Dataset, versions
 from har_core.doctor import SEVERITIES, Diagnosis, Finding, Fix, Honesty, examine
 from har_core.doctor.findings import counting
 from har_core.errors import HarError
-from har_core.facts import STRIP_FRAMES, ClipFacts
-from har_core.images import jpeg, read_jpeg, resize
+from har_core.facts import ClipFacts
+from har_core.ui.films import films
 from har_core.ui.frame import chart, plain, reporting
 from har_core.ui.jobs import Cancelled, Job, Report, jobs
 from har_core.ui.picking import show_clips
@@ -28,19 +25,9 @@ _ICONS = {
     "hint": ("blue", ":material/lightbulb:"),
 }
 _TOLD, _REFUSED = "doctor told", "doctor refused"
-_THUMBNAILS, _HEIGHT = 6, 84
+_THUMBNAILS = 6
 _CLIPS_PER_SECOND = 12
 """That a deeper look manages on a small machine: for the sentence that says how long it takes."""
-_STYLE = """<style>
-.har-films { display: flex; flex-wrap: wrap; gap: 8px; margin: 2px 0; }
-.har-film { height: 84px; border-radius: 8px; background-size: 500% 100%; background-position: 50% 0;
-  box-shadow: 0 0 0 1px rgba(128, 128, 128, .3); }
-.har-film:hover { animation: har-film 1.5s steps(5, jump-none) infinite; }
-@keyframes har-film { from { background-position: 0 0; } to { background-position: 100% 0; } }
-@media (prefers-reduced-motion: reduce) { .har-film:hover { animation: none; } }
-@media (max-width: 640px) { .har-film { height: 58px; max-width: 46vw; } }
-.har-more { align-self: center; opacity: .7; font-size: 14px; padding: 0 4px; }
-</style>"""
 
 
 def show(source: Dataset) -> None:
@@ -153,35 +140,11 @@ def _sets(finding: Finding, facts: Mapping[str, ClipFacts]) -> None:
 
 
 def _films(clips: Sequence[str], facts: Mapping[str, ClipFacts]) -> None:
-    """A few clips, spread evenly over all of them, each a picture that plays under the pointer."""
+    """A few clips, spread evenly over all of them."""
     pictured = [clip for clip in clips if clip in facts]
-    if not pictured:
-        return
-    chosen = [pictured[i] for i in np.unique(np.linspace(0, len(pictured) - 1, _THUMBNAILS).astype(int))]
-    drawn = []
-    for clip in chosen:
-        picture = shelf("films", 512).get(facts[clip].strip, lambda clip=clip: _film(facts[clip].strip))  # type: ignore[misc]
-        if picture:
-            ratio, content = picture
-            name = html.escape(clip, quote=True)
-            drawn.append(
-                f'<div class="har-film" role="img" aria-label="{name}" title="{name}" style="aspect-ratio:{ratio:.3f};'
-                f'background-image:url(data:image/jpeg;base64,{content})"></div>'
-            )
-    if len(clips) > len(chosen):
-        drawn.append(f'<span class="har-more">and {len(clips) - len(chosen):,} more</span>')
-    st.html(f'{_STYLE}<div class="har-films">{"".join(drawn)}</div>')
-
-
-def _film(strip: Path) -> tuple[float, str] | None:
-    """Width to height of a contact strip's frames, and the strip as base64 JPEG; None where it has gone."""
-    try:
-        rgb = read_jpeg(strip)
-    except OSError:
-        return None
-    height, width = rgb.shape[:2]
-    small = resize(rgb, (max(STRIP_FRAMES, round(width * _HEIGHT / height)), _HEIGHT))
-    return width / STRIP_FRAMES / height, base64.b64encode(jpeg(small, quality=70)).decode()
+    if pictured:
+        chosen = np.unique(np.linspace(0, len(pictured) - 1, _THUMBNAILS).astype(int))
+        films([pictured[i] for i in chosen], facts, more=len(clips) - len(chosen))
 
 
 def _apply(source: Dataset, fix: Fix) -> None:

@@ -19,7 +19,7 @@ def test_a_finding_is_mended_undone_and_looked_at(new_server: Server, visit: Vis
     page.get_by_test_id("stButtonGroup").get_by_text("Doctor").click()
     finding = page.get_by_text("2 clips are the same file but have different actions")
     expect(finding).to_be_visible()
-    expect(page.locator(".har-film").first).to_be_visible()
+    expect(page.locator(".har-reel i").first).to_be_visible()
     page.get_by_role("button", name="Set 2 clips aside").click()
     expect(finding).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
