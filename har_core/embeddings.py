@@ -10,11 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-import time
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import har_core
 from har_core import video, weights
 from har_core.dataset import Dataset
 from har_core.errors import CheckpointError, VideoError
 from har_core.images import fit
+from har_core.parts import Arrays, Parts
 from har_core.values import Clip, Rgb
 
 Vectors = NDArray[np.float32]
@@ -42,8 +37,8 @@ actions apart no better on the sets we have, and takes longer."""
 _PICTURES_AT_ONCE = 32
 _WIDTH = 2 * 512
 """Numbers of a vector."""
-_SAVE_SECONDS, _WORKERS, _PARTS, _KEPT = 2.0, 2, 8, 8
-"""Between two parts; decoders at a time; parts that are made one; encoders of which vectors are kept."""
+_WORKERS, _KEPT = 2, 8
+"""Decoders at a time; encoders of which vectors are kept."""
 
 
 def clip_embeddings(
@@ -74,7 +69,7 @@ def clip_embeddings(
         CheckpointError: the model cannot be loaded, or the bundled backbone is missing.
     """
     report = progress or (lambda done, total: None)
-    keys, store = _keys(source, clips), _Store(source.root, _digest(model))
+    keys, store = _keys(source, clips), _store(source, _digest(model))
     found = store.load()
     wanted = [i for i, key in enumerate(keys) if key not in found]
     total, done = len(clips), len(clips) - len(wanted)
@@ -82,7 +77,7 @@ def clip_embeddings(
     if wanted:
         look = _eye(source, model)
         # A run may have put a better epoch in the model's place while it was loaded.
-        store = _Store(source.root, look.digest)
+        store = _store(source, look.digest)
         with store.saving() as save:
             for index, vector in _each(look, [clips[i] for i in wanted], cancelled):
                 done += 1
@@ -101,7 +96,7 @@ def known(source: Dataset, clips: Sequence[Clip], *, model: Path | None = None) 
     Raises:
         CheckpointError: there is no such model.
     """
-    return _rows(_keys(source, clips), _Store(source.root, _digest(model)).load())
+    return _rows(_keys(source, clips), _store(source, _digest(model)).load())
 
 
 def stamp(source: Dataset, *, model: Path | None = None) -> str:
@@ -111,7 +106,7 @@ def stamp(source: Dataset, *, model: Path | None = None) -> str:
         CheckpointError: there is no such model.
     """
     digest = _digest(model)
-    return f"{digest}|{_Store(source.root, digest).stamp()}"
+    return f"{digest}|{_store(source, digest).stamp()}"
 
 
 def _rows(keys: Sequence[str], found: dict[str, Vectors]) -> Vectors:
@@ -252,85 +247,16 @@ def _vector(embeddings: Vectors) -> Vectors:
     return np.concatenate([embeddings.mean(axis=0), changes.mean(axis=0)])
 
 
-class _Store:
-    """The vectors of one data set by one encoder, in npz parts: each is written whole, none is ever changed.
+def _store(source: Dataset, digest: str) -> Parts[str, Vectors]:
+    return Parts("embeddings", source.root, digest, pack=_packed, unpack=_unpacked, kept=_KEPT)
 
-    Several processes may write at once; now and then one makes a single part of all those it has read.
-    """
 
-    def __init__(self, root: Path, digest: str) -> None:
-        name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-        self._folder = har_core.workspace() / "cache" / "embeddings" / f"{name}-{digest}"
+def _packed(found: dict[str, Vectors]) -> Arrays:
+    return {"keys": np.array(list(found)), "rows": np.stack(list(found.values()))}
 
-    def stamp(self) -> str:
-        """Changes with every part."""
-        return "|".join(sorted(part.name for part in self._parts()))
 
-    def _parts(self) -> list[Path]:
-        return list(self._folder.glob("*.npz"))
-
-    def load(self) -> dict[str, Vectors]:
-        """All vectors by key. A part that is damaged, or that another process just took away, is left out."""
-        found: dict[str, Vectors] = {}
-        for part in self._parts():
-            with (
-                contextlib.suppress(OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error),
-                np.load(part) as kept,
-            ):
-                keys, rows = kept["keys"], kept["rows"]
-                whole = keys.shape == rows.shape[:1] and rows.shape[1:] == (_WIDTH,) and rows.dtype == np.float32
-                if whole and np.isfinite(rows).all():
-                    found.update(zip(keys.tolist(), rows, strict=True))
-        return found
-
-    @contextlib.contextmanager
-    def saving(self) -> Iterator[Callable[[str, Vectors], None]]:
-        """Gives what keeps a vector: on disk within seconds, and at the end whatever happens."""
-        waiting: dict[str, Vectors] = {}
-        saved = time.monotonic()
-
-        def save(key: str, vector: Vectors) -> None:
-            nonlocal saved
-            waiting[key] = vector
-            if time.monotonic() - saved > _SAVE_SECONDS:
-                self._write(waiting)
-                waiting.clear()
-                saved = time.monotonic()
-
-        try:
-            yield save
-        finally:
-            self._write(waiting)
-            self._join()
-            self._forget_others()
-
-    def _write(self, vectors: dict[str, Vectors]) -> bool:
-        if not vectors:
-            return False
-        # A full disk costs looking again, no more.
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez(file, keys=np.array(list(vectors)), rows=np.stack(list(vectors.values())))
-                Path(name).replace(Path(name).with_suffix(".npz"))
-                return True
-            finally:
-                Path(name).unlink(missing_ok=True)
-        return False
-
-    def _join(self) -> None:
-        parts = self._parts()
-        if len(parts) >= _PARTS and self._write(self.load()):
-            for part in parts:
-                with contextlib.suppress(OSError):
-                    part.unlink()
-
-    def _forget_others(self) -> None:
-        """Each better epoch of a run is another encoder: only the newest few are kept, whatever the data set."""
-        with contextlib.suppress(OSError):
-            folders = sorted(self._folder.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)
-            for folder in folders[: max(0, len(folders) - _KEPT)]:
-                if folder != self._folder:
-                    shutil.rmtree(folder, ignore_errors=True)
+def _unpacked(arrays: Arrays) -> dict[str, Vectors]:
+    keys, rows = arrays["keys"], arrays["rows"]
+    if rows.shape[1:] != (_WIDTH,) or rows.dtype != np.float32 or not np.isfinite(rows).all():
+        raise ValueError("not what was kept")
+    return dict(zip(keys.tolist(), rows, strict=True))

@@ -26,7 +26,7 @@ from har_core.people import People, looks
 from har_core.prediction import Predictor
 from har_core.sampling import plan
 from har_core.values import Clip, Prediction, Rgb
-from har_core.verdicts import Condition, Found, Kept, Milliseconds, Verdict, clip_keys, digest
+from har_core.verdicts import Condition, Found, Milliseconds, Verdict, clip_keys, digest, store
 
 Report = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
@@ -195,7 +195,7 @@ def gather(
     Raises:
         CheckpointError: another model has taken the place of this one.
     """
-    kept = Kept(source.root, digest(model))
+    kept = store(source.root, digest(model))
     if checkpoint.read_card(model) != predictor.card:
         raise CheckpointError("The model was replaced by a better epoch in the meantime. Start again.")
     clips = [clip for clip in clips if clip.action in predictor.card.classes]
@@ -218,7 +218,7 @@ def gather(
             for done, (index, seen) in enumerate(zip(left, pool.map(examine, left), strict=True), 1):
                 for condition, verdict in seen.items():
                     found[keys[index], condition] = verdict
-                    save(keys[index], condition, verdict)
+                    save((keys[index], condition), verdict)
                 progress(done, len(left))
         finally:
             pool.shutdown(cancel_futures=True)

@@ -9,12 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-import time
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,11 +18,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-import har_core
 from har_core import weights
 from har_core.config import ClipSpec, NetworkConfig
 from har_core.dataset import Dataset
 from har_core.errors import CheckpointError, ConfigError
+from har_core.parts import Arrays, Parts
 from har_core.values import Clip
 
 Condition = Literal[
@@ -39,8 +34,8 @@ Milliseconds = tuple[float, float, float]
 
 _FORMAT = 1
 """Of what is kept; a new number when a condition changes its meaning."""
-_SAVE_SECONDS, _PARTS, _KEPT = 2.0, 8, 24
-"""Between two parts; parts that are made one; pairs of data set and model that are kept."""
+_KEPT = 24
+"""Pairs of data set and model of which verdicts are kept."""
 _UNKNOWN = (np.nan, np.nan, np.nan)
 
 
@@ -114,91 +109,12 @@ def _hashed(file: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-class Kept:
-    """The verdicts of one model on one data set, in npz parts: each is written whole, none is ever changed.
-
-    Several processes may write at once; now and then one makes a single part of all those it has read.
-    """
-
-    def __init__(self, root: Path, digest: str) -> None:
-        name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-        self._folder = har_core.workspace() / "cache" / "evaluations" / f"{name}-{digest}"
-
-    def stamp(self) -> str:
-        """Changes with every part; "" where nothing is kept."""
-        return "|".join(sorted(os.fspath(part) for part in self._parts()))
-
-    def _parts(self) -> list[Path]:
-        return list(self._folder.glob("*.npz"))
-
-    def load(self) -> Found:
-        """All verdicts. A part that is damaged, or that another process just took away, is left out."""
-        found: Found = {}
-        for part in self._parts():
-            with (
-                contextlib.suppress(OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error),
-                np.load(part) as kept,
-            ):
-                found.update(_unpacked({name: kept[name] for name in _ARRAYS}))
-        return found
-
-    @contextlib.contextmanager
-    def saving(self) -> Iterator[Callable[[str, Condition, Verdict], None]]:
-        """Gives what keeps a verdict: on disk within seconds, and at the end whatever happens."""
-        waiting: Found = {}
-        saved = time.monotonic()
-
-        def save(key: str, condition: Condition, verdict: Verdict) -> None:
-            nonlocal saved
-            waiting[key, condition] = verdict
-            if time.monotonic() - saved > _SAVE_SECONDS:
-                self._write(waiting)
-                waiting.clear()
-                saved = time.monotonic()
-
-        try:
-            yield save
-        finally:
-            self._write(waiting)
-            self._join()
-            self._forget_others()
-
-    def _write(self, found: Found) -> bool:
-        if not found:
-            return False
-        # A full disk costs looking again, no more.
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez(file, **_packed(found))  # type: ignore[arg-type]  # numpy's own stub is at odds with itself
-                Path(name).replace(Path(name).with_suffix(".npz"))
-                return True
-            finally:
-                Path(name).unlink(missing_ok=True)
-        return False
-
-    def _join(self) -> None:
-        parts = self._parts()
-        if len(parts) >= _PARTS and self._write(self.load()):
-            for part in parts:
-                with contextlib.suppress(OSError):
-                    part.unlink()
-
-    def _forget_others(self) -> None:
-        """Each better epoch of a run is another model: only the newest are kept."""
-        with contextlib.suppress(OSError):
-            folders = sorted(self._folder.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)
-            for folder in folders[: max(0, len(folders) - _KEPT)]:
-                if folder != self._folder:
-                    shutil.rmtree(folder, ignore_errors=True)
+def store(root: Path, digest: str) -> Parts[tuple[str, Condition], Verdict]:
+    """The verdicts that are kept of one model on one data set, by clip and condition."""
+    return Parts("evaluations", root, digest, pack=_packed, unpack=_unpacked, kept=_KEPT)
 
 
-_ARRAYS = ("keys", "conditions", "windows", "logits", "milliseconds", "reasons")
-
-
-def _packed(found: Found) -> dict[str, NDArray[np.generic]]:
+def _packed(found: Found) -> Arrays:
     verdicts = list(found.values())
     return {
         "keys": np.array([key for key, _ in found]),
@@ -210,7 +126,7 @@ def _packed(found: Found) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _unpacked(kept: dict[str, NDArray[np.generic]]) -> Found:
+def _unpacked(kept: Arrays) -> Found:
     """Raises ValueError where the arrays do not fit together."""
     windows, logits = kept["windows"], kept["logits"]
     if logits.ndim != 2 or logits.dtype != np.float32 or int(windows.sum()) != len(logits):

@@ -20,7 +20,7 @@ from har_core.ui.loaders import Model, predictor
 from har_core.ui.reading import bar
 from har_core.ui.shelf import shelf
 from har_core.values import Clip
-from har_core.verdicts import Condition, Found, Kept, clip_keys, digest
+from har_core.verdicts import Condition, Found, clip_keys, digest, store
 
 if TYPE_CHECKING:
     from har_core.certainty import Certainty
@@ -78,18 +78,18 @@ class Question:
     def stamp(self) -> tuple[object, ...]:
         """What scores depend on: changes with the model, its card, the clips and their labels, and what is known."""
         labels = tuple((clip.action, clip.group) for clip in self.clips)
-        kept = Kept(self.source.root, self.digest).stamp()
+        kept = store(self.source.root, self.digest).stamp()
         return (self.digest, self.model.stamp, tuple(self.keys), labels, kept)
 
     @property
     def begun(self) -> bool:
         """Whether anything is known of this model and data set; asked without loading torch."""
-        return bool(Kept(self.source.root, self.digest).stamp())
+        return bool(store(self.source.root, self.digest).stamp())
 
     @cached_property
     def found(self) -> Found:
         """All that is known."""
-        kept = Kept(self.source.root, self.digest)
+        kept = store(self.source.root, self.digest)
         return shelf("verdicts", 6).get((self.source.root, self.digest, kept.stamp()), kept.load)
 
     def left(self, wanted: Collection[Condition]) -> list[Clip]:

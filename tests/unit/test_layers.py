@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = [
     "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights", "video", "images",
     "drawing", "dataset", "takes", "cuts", "example", "runs", "turns", "notes", "trash", "analyses",
-    "intake", "discarded", "attendant", "plots", "curves", "coach", "lanes", "exports", "endings", "store",
+    "intake", "discarded", "attendant", "plots", "curves", "coach", "lanes", "exports", "endings", "store", "parts",
     "forecast", "checks",
     "searches", "detection", "tracking", "people", "facts",
     "catalogue", "verdicts", "augment", "network", "batches", "calibration", "intervals", "confusion",

@@ -16,7 +16,7 @@ from har_core.detection import Detects
 from har_core.errors import CheckpointError, DatasetError
 from har_core.prediction import Predictor
 from har_core.probing import ORDERS, PICTURES, gather, look, missing, scores, uses_time
-from har_core.verdicts import CONDITIONS, Found, Kept, Verdict, clip_keys, digest
+from har_core.verdicts import CONDITIONS, Found, Verdict, clip_keys, digest, store
 
 
 @pytest.fixture(scope="module")
@@ -181,16 +181,16 @@ def test_other_weights_are_another_model(model: Path) -> None:
 
 
 def test_what_is_kept_survives_damage_and_is_joined(own_workspace: Path, tmp_path: Path) -> None:
-    kept = Kept(tmp_path, "abc")
+    kept = store(tmp_path, "abc")
     random = np.random.default_rng(0)
     expected: Found = {}
     for number in range(9):  # nine parts become one
         with kept.saving() as save:
             rows = random.normal(size=(number % 3 + 1, 4)).astype(np.float32)
             expected[f"k{number}", "grey"] = Verdict(rows)
-            save(f"k{number}", "grey", expected[f"k{number}", "grey"])
+            save((f"k{number}", "grey"), expected[f"k{number}", "grey"])
     with kept.saving() as save:
-        save("broken", "plain", Verdict(np.empty((0, 4), np.float32), reason="It is broken."))
+        save(("broken", "plain"), Verdict(np.empty((0, 4), np.float32), reason="It is broken."))
     folder = next((own_workspace / "cache" / "evaluations").iterdir())
     (folder / "half.npz").write_bytes(next(folder.glob("*.npz")).read_bytes()[:100])
     assert len(list(folder.glob("*.npz"))) < 9
@@ -198,7 +198,7 @@ def test_what_is_kept_survives_damage_and_is_joined(own_workspace: Path, tmp_pat
     assert found["broken", "plain"].reason == "It is broken." and len(found) == 10
     for key, verdict in expected.items():
         np.testing.assert_array_equal(found[key].logits, verdict.logits)
-    assert kept.stamp() and not Kept(tmp_path, "other").load()
+    assert kept.stamp() and not store(tmp_path, "other").load()
 
 
 def test_what_cannot_be_read_is_said_and_not_tried_again(
@@ -228,7 +228,7 @@ def test_the_work_can_be_stopped_and_goes_on(predictor: Predictor, tiny_model: P
 
     with pytest.raises(Stop):
         gather(predictor, tiny_model, source, source.clips, ORDERS, progress=stop_after_three)
-    kept = Kept(source.root, digest(tiny_model)).load()
+    kept = store(source.root, digest(tiny_model)).load()
     assert len({key for key, _ in kept}) >= 3
     told: list[int] = []
     gather(predictor, tiny_model, source, source.clips, ORDERS, progress=lambda done, total: told.append(total))
