@@ -193,6 +193,7 @@ def keep_answer(task: Task, found: "Analysis") -> None:
         "top": [[action, round(p, 4)] for action, p in top], "unsure": found.unsure, "damage": found.damage,
         "seconds": found.properties.seconds, "people": len(found.people),
         "aspect": found.properties.width / max(1, found.properties.height),
+        "seen": [action for action, _, _ in found.seen()][:_LISTED],
     }  # fmt: skip
     analyses.write(task.folder / "summary.json", json.dumps(told))
     analyses.write(task.answer, json.dumps(found.to_json()))

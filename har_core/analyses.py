@@ -145,10 +145,10 @@ class Task:
         found = _read(self.folder / "summary.json")
         try:
             top = tuple((shown(str(action)), _number(p)) for action, p in found["top"])  # type: ignore[attr-defined]
-            told = Summary(
-                top, bool(found["unsure"]), shown(str(found["damage"])), _number(found["seconds"]),
-                int(_number(found["people"])), min(4.0, max(0.1, _number(found.get("aspect")))),
-            )  # fmt: skip
+            seen = tuple(shown(str(action)) for action in found.get("seen") or ())  # type: ignore[attr-defined]
+            aspect, people = min(4.0, max(0.1, _number(found.get("aspect")))), int(_number(found["people"]))
+            seconds, damage = _number(found["seconds"]), shown(str(found["damage"]))
+            told = Summary(top, bool(found["unsure"]), damage, seconds, people, aspect, seen)
             return told if top and self.answer.exists() else None
         except (KeyError, TypeError, ValueError):
             return None
@@ -244,8 +244,8 @@ _CRASHED = "The analysis ended before it was done: its process was killed or the
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Of an answer: the actions of the whole video, most probable first, and whether they are in doubt; how many
-    seconds and people it has; width to height of its frames."""
+    """Of an answer: the actions of all of it, most probable first, and whether they are in doubt; how many seconds and
+    people it has; width to height of its frames; which actions its timeline names, that of most seconds first."""
 
     top: tuple[tuple[str, float], ...]
     unsure: bool
@@ -253,6 +253,7 @@ class Summary:
     seconds: float
     people: int
     aspect: float
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,8 +385,7 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def shown(text: str, most: int = 300) -> str:
-    """At most so many letters of a text that may come from a file's name or from JSON: halves of letters, which no
-    page and no file can hold, become question marks.
+    """At most so many letters of a text; halves of letters, as names of files and JSON may hold, become "?".
 
     >>> shown("a\\udcff.mp4")
     'a?.mp4'

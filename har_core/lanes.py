@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from har_core.errors import ConfigError
-from har_core.values import Prediction, Reading, Segment, VideoProperties
+from har_core.values import Prediction, Reading, Segment, VideoProperties, is_nothing
 
 FORMAT = 1
 _LARGEST, _ROUNDED = 1e9, 1e-2
@@ -120,6 +120,18 @@ class Analysis:
                 return lane
         known = ", ".join(str(lane.track) for lane in self.people) or "nobody"
         raise ConfigError(f"A person must be one of those who were found ({known}), but got {track}.")
+
+    def seen(self) -> list[tuple[str, int, float]]:
+        """The actions that the segments of the whole picture name: each with how often and how many seconds in all.
+
+        That of most seconds first. A film of several actions has no one answer, and yet each of them may be sure.
+        """
+        found: dict[str, list[float]] = {}
+        for segment in self.whole.segments:
+            if not is_nothing(segment.action):
+                found.setdefault(segment.action, []).append(segment.stop - segment.start)
+        told = [(action, len(each), sum(each)) for action, each in found.items()]
+        return sorted(told, key=lambda one: -one[2])
 
     def table(self) -> list[dict[str, Any]]:
         """One row for each segment, lane by lane: video, person ("" for the whole picture), action, start, stop, p."""

@@ -20,7 +20,6 @@ from har_core.ui.loaders import Model, predictor
 from har_core.ui.player import Film, Fix
 from har_core.ui.shelf import shelf
 from har_core.ui.underway import ACTIVE, again, ask_for, spoken, told_failed
-from har_core.values import Segment, is_nothing
 
 _MOST_K = 10
 _IN_MEMORY = 1 << 30
@@ -46,7 +45,7 @@ def show(task: Task) -> None:
         _headline(task, analysis)
     with right:
         k = _k(analysis)
-    _remarks(analysis, state.message)
+    _remarks(analysis, state.message, sought=request.people)
     film = _film(task, analysis)
     if not film.url and not film.annotated:
         _no_film(task)
@@ -84,7 +83,10 @@ def _headline(task: Task, analysis: Analysis) -> None:
     request, whole = task.request(), analysis.whole.prediction
     action, probability = whole.top(1)[0]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="video answer"):
-        if analysis.unsure:
+        if analysis.whole.prediction.unsure and not analysis.damage and (seen := analysis.seen()):
+            # Several actions one after the other: no one name fits all of it, and the timeline is sure of each.
+            st.markdown(f"### {plain(several([action for action, _, _ in seen]))}", width="content")
+        elif analysis.unsure:
             word, icon = (
                 ("damaged file", ":material/broken_image:") if analysis.damage else ("unsure", ":material/help:")
             )
@@ -102,34 +104,32 @@ def _headline(task: Task, analysis: Analysis) -> None:
     st.caption(" · ".join(told))
 
 
-def _remarks(analysis: Analysis, message: str) -> None:
-    """What to know before the answer is believed; `message` says what went wrong after it."""
+def _remarks(analysis: Analysis, message: str, *, sought: bool) -> None:
+    """What to know before the answer is believed; `message` says what went wrong after it, `sought` whether people
+    were looked for."""
     if message:
         st.warning(plain(message), icon=":material/warning:")
     whole = analysis.whole.prediction
     if analysis.damage:
         st.warning(plain(analysis.damage), icon=":material/broken_image:")
-    elif whole.unsure:
+    elif whole.unsure and not analysis.seen():
         st.caption(f"Below {whole.unsure_below:.0%} this model had better not name an action.")
     if analysis.note:
         st.caption(f":material/info: {plain(analysis.note)}")
-    if told := seen_in(analysis.whole.segments):
+    if sought and not analysis.people:
+        st.caption(":material/person_off: No person was found in it; the answer goes by the whole picture.")
+    if told := seen_in(analysis.seen()):
         st.markdown(f"**Seen in it:** {plain(told)}")
 
 
-def seen_in(segments: Sequence[Segment]) -> str:
-    """Which actions the segments name, the longest in all first, with how often and how long.
+def seen_in(seen: Sequence[tuple[str, int, float]]) -> str:
+    """Actions with how often and how many seconds in all they were seen, in words.
 
-    >>> seen_in([Segment(None, "push", 1, 3, 0.9), Segment(None, "none", 3, 9, 0.9), Segment(None, "push", 9, 10, 0.9)])
-    'push 2 times, 3.0 s'
+    >>> seen_in([("push", 2, 3.0), ("hug", 1, 75.0)])
+    'push 2 times, 3.0 s · hug 1:15'
     """
-    found: dict[str, list[float]] = {}
-    for segment in segments:
-        if not is_nothing(segment.action):
-            found.setdefault(segment.action, []).append(segment.stop - segment.start)
-    told = sorted(found.items(), key=lambda item: -sum(item[1]))
     return " · ".join(
-        f"{action} {f'{len(each)} times, ' if len(each) > 1 else ''}{spoken_length(sum(each))}" for action, each in told
+        f"{action} {f'{times} times, ' if times > 1 else ''}{spoken_length(seconds)}" for action, times, seconds in seen
     )
 
 
@@ -296,7 +296,25 @@ def _take_away(task: Task, analysis: Analysis) -> None:
                                icon=":material/download:")  # fmt: skip
 
 
-def verdict(top: tuple[tuple[str, float], ...], *, unsure: bool) -> str:
-    """An answer in a few words."""
+def verdict(top: tuple[tuple[str, float], ...], *, unsure: bool, seen: tuple[str, ...] = ()) -> str:
+    """An answer in a few words; `seen` are the actions that the timeline names.
+
+    >>> verdict((("hug", 0.94),), unsure=False), verdict((("hug", 0.5),), unsure=True)
+    ('hug 94%', 'perhaps hug')
+    >>> verdict((("hug", 0.5),), unsure=True, seen=("push", "hug", "kick", "punch"))
+    'push, hug, kick and 1 more'
+    """
+    if unsure and seen:
+        return several(seen)
     action, probability = top[0]
     return f"perhaps {action}" if unsure else f"{action} {probability:.0%}"
+
+
+def several(actions: Sequence[str]) -> str:
+    """The actions of a film, the first three by name.
+
+    >>> several(["push", "hug"]), several(["push", "hug", "kick", "punch"])
+    ('push, hug', 'push, hug, kick and 1 more')
+    """
+    rest = f" and {len(actions) - 3} more" if len(actions) > 3 else ""
+    return ", ".join(actions[:3]) + rest

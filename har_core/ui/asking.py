@@ -1,7 +1,7 @@
 """Asking for analyses: which videos, what shall be done with them, and the button that begins."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,13 +25,13 @@ Chosen = list[tuple[str, str, BinaryIO | None]]
 """The name of each video, where it lies ("" for an upload), and what was uploaded."""
 
 
-def ask(model: Model, viewer: str, pace: float | None) -> None:
+def ask(model: Model, viewer: str, pace: Mapping[bool, float]) -> None:
     """Draw the form; what is asked for goes into the queue, and the page runs anew.
 
     Args:
         model: what shall look.
         viewer: whose the analyses will be.
-        pace: seconds of work for each second of video, as seen here before; None where nobody knows.
+        pace: seconds of work for each second of video, as seen here before, with and without looking for people.
     """
     with st.container(border=True):
         chosen: Chosen = []
@@ -48,7 +48,7 @@ def ask(model: Model, viewer: str, pace: float | None) -> None:
             _begin(model, viewer, chosen, people=people, film=film)
 
 
-def _chosen(model: Model, pace: float | None) -> Chosen:
+def _chosen(model: Model, pace: Mapping[bool, float]) -> Chosen:
     sets = dataset.datasets(workspace())
     ways = [_UPLOAD, *([_SAMPLE] if sets else []), _PATH]
     if st.session_state.get(_WAY) not in ways:
@@ -69,16 +69,24 @@ def _chosen(model: Model, pace: float | None) -> Chosen:
     return [(file.name, "", file) for file in files]
 
 
-def _limits(model: Model, pace: float | None) -> str:
+def _limits(model: Model, pace: Mapping[bool, float]) -> str:
     most = int(st.get_option("server.maxUploadSize"))
     size = f"{most / 1024:g} GB" if most >= 1024 else f"{most} MB"
     told = [f"One video or many, up to {size} each and 12 hours long."]
     if model.window_seconds:
         told.append(f"What is longer than {model.window_seconds:.0f} s gets a timeline.")
     if pace:
-        told.append(f"A minute of video takes about {_spoken(60 * pace)} here.")
+        told.append(_forecast(pace))
     told.append("They stay on this computer until you delete them, and only this browser sees them.")
     return " ".join(told)
+
+
+def _forecast(pace: Mapping[bool, float]) -> str:
+    """How long a minute of video takes, as far as it was seen here."""
+    each, whole = (f"about {_spoken(60 * pace[people])}" if people in pace else "" for people in (True, False))
+    if each and whole:
+        return f"A minute of video takes {each} here, and {whole} without naming each person."
+    return f"A minute of video takes {each or whole} here, {'with' if each else 'without'} naming each person."
 
 
 def _spoken(seconds: float) -> str:
@@ -115,7 +123,7 @@ def _options(model: Model) -> tuple[bool, bool]:
     on = "person" in model.views and finds
     people = st.toggle(
         "Name each person", value=on, disabled=not finds, key=f"people of {model.name} {on}",
-        help="Finds and follows everybody, and asks the model about each. It takes about twice as long."
+        help="Finds and follows everybody, and asks the model about each. It takes several times as long."
         if finds else "There is no detector on this computer to find people with: fetch one on the Live page.",
     )  # fmt: skip
     film = st.toggle("Annotated video", key="video film",

@@ -87,8 +87,9 @@ def _card(task: Task, state: State) -> Card:
         word = {"stopped": "cancelled"}.get(state.stage, state.stage)
         return Card(task.name, word, name, why="no answer", dim=True)
     people = f"{summary.people} people" if summary.people > 1 else ""
+    words = verdict(summary.top, unsure=summary.unsure, seen=() if summary.damage else summary.seen)
     return Card(
-        task.name, verdict(summary.top, unsure=summary.unsure), name, time=spoken_length(summary.seconds),
+        task.name, words, name, time=spoken_length(summary.seconds),
         part=run_title(request.title).split(" · ")[0], colour=NO_ACTION,
         flags=tuple(filter(None, ("damaged" if summary.damage else "", people))),
         strip=_bytes_of(task.folder / "strip.jpg"), aspect=summary.aspect, why="no picture",
@@ -123,6 +124,8 @@ def _table(over: Sequence[tuple[Task, State]]) -> list[Task]:
             "unsure": st.column_config.CheckboxColumn(),
         },
     )  # fmt: skip
+    if rest := len(over) - len(found):
+        st.caption(f"{rest} without an answer {'is' if rest == 1 else 'are'} not in it: see Pictures.")
     rows = [n for n in event["selection"]["rows"] if n < len(found)]
     if len(rows) == 1 and st.session_state.get(OPEN) != found[rows[0]][0].name:
         st.session_state[OPEN] = found[rows[0]][0].name
@@ -135,8 +138,10 @@ def _row(task: Task, summary: Summary) -> dict[str, object]:
     row: dict[str, object] = {"video": request.name, "seconds": summary.seconds}
     for n, (action, p) in enumerate(summary.top[:_COLUMNS], 1):
         row[f"action {n}" if n > 1 else "action"], row[f"p{n}"] = action, p
+        if n == 1:
+            row |= {"unsure": summary.unsure, "seen": ", ".join(summary.seen), "people": summary.people}
     return row | {
-        "unsure": summary.unsure, "people": summary.people, "damage": summary.damage, "model": request.title,
+        "damage": summary.damage, "model": request.title,
         "when": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(request.at)),
     }  # fmt: skip
 
@@ -225,11 +230,13 @@ def chosen(tasks: Sequence[Task]) -> Task | None:
     return found
 
 
-def pace(tasks: Sequence[Task]) -> float | None:
-    """Seconds of work for each second of video, by the median of what was analysed; None where there is too little."""
-    rates = sorted(
-        state.took / summary.seconds
-        for task in tasks[:20]
-        if (summary := task.summary()) is not None and summary.seconds >= 10 and (state := task.state()).took > 0
-    )
-    return rates[len(rates) // 2] if rates else None
+def pace(tasks: Sequence[Task]) -> dict[bool, float]:
+    """Seconds of work for each second of video, by the median of what was analysed.
+
+    Under True with people looked for, which takes most of the time, under False without; neither where none was.
+    """
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    for task in tasks[:20]:
+        if (summary := task.summary()) is not None and summary.seconds >= 10 and (took := task.state().took) > 0:
+            rates[_request(task).people].append(took / summary.seconds)
+    return {people: sorted(each)[len(each) // 2] for people, each in rates.items() if each}

@@ -96,7 +96,7 @@ def _words(task: Task, state: State, before: int) -> str:
     if (task.folder / "stop").exists():
         return "ending"
     if state.stage == "waiting":
-        return f"waits, {before} before it" if before else "its turn comes at once"
+        return f"waits, {before} before it" if before else "comes next"
     told = [_PHASES.get(state.phase, "At work")]
     if state.total:
         told.append(f"{_share(state):.0%}")

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from fakes import Open, button, words
 from streamlit.testing.v1 import AppTest
 
 from har_core import analyses, discarded, video, weights
+from har_core.analyse_commands import keep_answer
 from har_core.ui import loaders
+from har_core.ui.answers import read
+from har_core.ui.asking import _forecast
+from har_core.values import Prediction, Segment
 
 ANN, BOB = "a" * 32, "b" * 32
 
@@ -82,6 +87,35 @@ def test_a_damaged_clip_gets_no_sure_answer(own: Path, spoilt: Path, open_page: 
     app = upload(at(open_page), half_film_mp4=spoilt.read_bytes())
     assert not app.exception and not app.error
     assert "### Perhaps" in said(app) and "half film.mp4 is damaged" in said(app)
+
+
+def test_a_film_of_several_actions_is_not_perhaps_one_of_them(own: Path, clips: Path, open_page: Open) -> None:
+    app = upload(at(open_page), my_clip_mp4=(clips / "dark" / "v_dark_g01_c01.mp4").read_bytes())
+    (task,) = analyses.listed(own, ANN)
+    answer = read(task)
+    even = Prediction(np.array([0.5, 0.5]), answer.classes, 0.9)
+    stop = answer.whole.stop
+    parts = (Segment(None, "dark", 0.0, stop / 4, 0.9), Segment(None, "bright", stop / 4, stop, 0.9))
+    whole = replace(answer.whole, prediction=even, segments=parts)
+    keep_answer(task, replace(answer, unsure_below=0.9, whole=whole))
+    app = at(open_page)
+    assert not app.exception and "### bright, dark" in said(app)
+    assert "Perhaps" not in said(app) and "had better not name" not in said(app)
+    assert task.summary() is not None and task.summary().seen == ("bright", "dark")  # type: ignore[union-attr]
+
+
+def test_that_nobody_was_found_is_said_where_people_were_sought(own: Path, clips: Path, open_page: Open) -> None:
+    upload(at(open_page), my_clip_mp4=(clips / "dark" / "v_dark_g01_c01.mp4").read_bytes())
+    (task,) = analyses.listed(own, ANN)
+    assert "No person was found" not in said(at(open_page))
+    analyses.write(task.folder / "request.json", json.dumps(asdict(replace(task.request(), people=True))))
+    assert "No person was found" in said(at(open_page))
+
+
+def test_how_long_it_takes_is_told_with_and_without_people() -> None:
+    assert "takes about 30 s here, and about 6 s without" in _forecast({True: 0.5, False: 0.1})
+    assert "takes about 2 minutes here, with naming" in _forecast({True: 2.0})
+    assert "takes about 6 s here, without naming" in _forecast({False: 0.1})
 
 
 def test_clips_of_a_data_set_and_files_of_this_computer_are_read_where_they_are(

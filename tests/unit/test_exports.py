@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
@@ -39,6 +40,12 @@ def found(name: str = "film.mp4", *, people: tuple[Lane, ...] | None = None) -> 
 
 
 # --- CSV and JSON ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_seen_in_a_film_is_told_by_its_length() -> None:
+    whole = lane(None, ("walk", 0, 2), ("wave", 2, 5), ("none", 5, 9), ("walk", 9, 10.5))
+    assert replace(found(), whole=whole).seen() == [("walk", 2, 3.5), ("wave", 1, 3.0)]
+    assert replace(found(), whole=lane(None)).seen() == []
 
 
 def test_csv_has_a_row_for_each_segment() -> None:
