@@ -98,6 +98,9 @@ def _writable(option: str, out: Path | None) -> None:
         raise ConfigError(f"{option} must lie in a folder that is there, but {out.absolute().parent} is none.")
     if out is not None and out.is_dir():
         raise ConfigError(f"{option} must be a file to be written, but {out} is a folder. Name a file in it.")
+    if out is not None and out.exists() and not out.is_file():
+        # It would be replaced by a file: `/dev/null` too, for whoever may.
+        raise ConfigError(f"{option} must be a file to be written, but {out} is a device or a pipe. Name a file.")
 
 
 def _report(

@@ -29,6 +29,8 @@ EXAMPLES = """examples:
 """
 _SUFFIXES = {"video": ".mp4", "vtt": ".vtt", "csv": ".csv", "elan": ".eaf", "label_studio": ".json"}
 _OF_EACH = ("video", "vtt", "elan")
+_WRITTEN_BY_HAND = ("vtt", "elan")
+"""Subtitles and annotations: where only a folder is named, one that is there is never written over."""
 _HERE = "."
 _AWAKE_SECONDS = 0.2
 
@@ -251,9 +253,10 @@ def _targets(given: argparse.Namespace, clips: Sequence[Path]) -> dict[str, list
     """For each kind of file that each video gets, its place, video by video.
 
     Raises:
-        ConfigError: a place that cannot be meant, or is that of a video.
+        ConfigError: a place that cannot be meant, or is that of a video or of what others may have written.
     """
-    sources = {clip.resolve() for clip in clips}
+    # By what lies there, not by its name: links, and names that differ in capitals alone.
+    sources = {found for clip in clips if (found := _identity(clip)) is not None}
     found: dict[str, list[Path]] = {}
     for kind, suffix in _SUFFIXES.items():
         place: Path | None = getattr(given, kind)
@@ -271,11 +274,28 @@ def _targets(given: argparse.Namespace, clips: Sequence[Path]) -> dict[str, list
         else:
             found[kind] = [place / f"predictions{suffix}" if is_folder else place]
         for target in found[kind]:
-            if target.resolve() in sources:
+            there = _identity(target)
+            if there is not None and there in sources:
                 raise ConfigError(f"{flag} would write over the video {target}. Name another file.")
+            if place.exists() and not (place.is_dir() if is_folder else place.is_file()):
+                raise ConfigError(f"{flag} must be a file or a folder to write to, but {place} is none. Name another.")
+            if there is not None and is_folder and kind in _WRITTEN_BY_HAND:
+                raise ConfigError(
+                    f"{flag} would write over {target}, where somebody's own work may be. Name that file after {flag}, "
+                    "or another folder."
+                )
             if not is_folder and not target.absolute().parent.is_dir():
                 raise ConfigError(f"{flag} must lie in a folder that is there, but {target.parent} is none.")
     return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, the same under all its names; None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _named(folder: Path, clips: Sequence[Path], suffix: str) -> list[Path]:

@@ -109,7 +109,14 @@ def test_what_would_be_written_over_is_refused(run: Run, tiny: Path, tiny_model:
     source = here / "film.mp4"
     shutil.copy(tiny / "rise" / "v_rise_g04_c01.mp4", source)
     before = source.read_bytes()
+    (here / "same.mp4").hardlink_to(source)
+    (here / "film.vtt").write_text("my own subtitles")
+    os.mkfifo(here / "pipe.csv")
     for arguments, said in (
+        ((source, "--video", here / "same.mp4"), "write over the video"),
+        ((source, "--vtt"), "own work"),
+        ((source, "--csv", "pipe.csv"), "to write to"),
+        ((source, "--csv", "/dev/null"), "to write to"),
         ((source, "--video", source), "write over"),
         ((source, "--vtt", source), "videos first"),
         ((source, "--csv", "a.mp4"), "videos first"),
@@ -119,7 +126,10 @@ def test_what_would_be_written_over_is_refused(run: Run, tiny: Path, tiny_model:
     ):
         code, out, err = run(*arguments, "--model", tiny_model)
         assert code == 1 and not out and said in err and len(err.splitlines()) == 1, err
-    assert source.read_bytes() == before and [p.name for p in here.iterdir()] == ["film.mp4"]
+    assert source.read_bytes() == before and (here / "film.vtt").read_text() == "my own subtitles"
+    assert sorted(p.name for p in here.iterdir()) == ["film.mp4", "film.vtt", "pipe.csv", "same.mp4"]
+    assert run(source, "--vtt", "film.vtt", "--model", tiny_model)[0] == 0  # named, so it is meant
+    assert (here / "film.vtt").read_text().startswith("WEBVTT")
 
 
 def test_a_broken_file_among_others_costs_itself_only(

@@ -184,3 +184,5 @@ def test_the_command_line_writes_report_and_table(
     assert "--report must lie in a folder that is there" in capsys.readouterr().err
     assert main([*command, "--csv", str(tmp_path)]) == 1
     assert "--csv must be a file to be written" in capsys.readouterr().err
+    assert main([*command, "--report", "/dev/null"]) == 1
+    assert "/dev/null is a device or a pipe" in capsys.readouterr().err
