@@ -256,7 +256,7 @@ def _targets(given: argparse.Namespace, clips: Sequence[Path]) -> dict[str, list
         ConfigError: a place that cannot be meant, or is that of a video or of what others may have written.
     """
     # By what lies there, not by its name: links, and names that differ in capitals alone.
-    sources = {found for clip in clips if (found := _identity(clip)) is not None}
+    sources = {_identity(clip) for clip in clips} - {None}
     found: dict[str, list[Path]] = {}
     for kind, suffix in _SUFFIXES.items():
         place: Path | None = getattr(given, kind)
