@@ -31,7 +31,7 @@ def record_panel() -> None:
     label = _what()
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        sources.warn_insecure()
+        sources.warn_insecure("Open this app under such an address, or upload clips that were filmed elsewhere.")
         state = webrtc.stream(_CAMERA, mine.open, ice_servers=ice_servers(), failed=_nothing)
     with right:
         plan = _plan()

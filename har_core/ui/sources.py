@@ -46,11 +46,10 @@ def choose_facing(*, locked: bool) -> str:
     return facing or "user"
 
 
-def warn_insecure() -> None:
-    """Say so where browsers keep the camera from this page."""
+def warn_insecure(instead: str = "A file as camera works here too.") -> None:
+    """Say so where browsers keep the camera from this page, and what can be done `instead`."""
     if insecure(st.context.url):
-        st.info("Browsers give a camera only to pages on https or localhost. A file as camera works here too.",
-                icon=":material/lock_open:")  # fmt: skip
+        st.info(f"Browsers give a camera only to pages on https or localhost. {instead}", icon=":material/lock_open:")
 
 
 def choose_film(*, locked: bool) -> Film | None:

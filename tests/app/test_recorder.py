@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from har_core import dataset, takes, video
 from har_core.takes import Label
-from har_core.ui import recorder, studio, webrtc
+from har_core.ui import recorder, sources, studio, webrtc
 
 RGB = np.full((48, 64, 3), 120, np.uint8)
 TAB = ":material/photo_camera: Record"
@@ -48,6 +48,13 @@ def film(workspace: Path, name: str, label: Label) -> Path:
 def name_it(app: AppTest, action: str, person: str) -> AppTest:
     app.selectbox(key="take action").set_value(action)
     return app.selectbox(key="take person").set_value(person).run()
+
+
+def test_without_https_it_says_what_else_can_be_done(opened: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "https" not in words(opened)
+    monkeypatch.setattr(sources, "insecure", lambda url: True)
+    told = words(opened.run())
+    assert "only to pages on https or localhost" in told and "upload clips" in told and "file as camera" not in told
 
 
 def test_it_asks_what_and_who_first(opened: AppTest) -> None:
