@@ -6,7 +6,7 @@ loads FFmpeg for it. Frames are upright RGB with square pixels. Time is seconds 
 >>> import numpy as np, tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     film = Path(folder) / "film.mp4"
-...     write(film, (np.full((64, 64, 3), grey, np.uint8) for grey in (50, 100, 200)), frames_per_second=10)
+...     _ = write(film, (np.full((64, 64, 3), grey, np.uint8) for grey in (50, 100, 200)), frames_per_second=10)
 ...     read_frames(film, [0.0, 0.15, 9.0])
 Frames((3, 64, 64, 3), 0.00..9.00 s)
 """

@@ -1,6 +1,5 @@
 """What is drawn is where it belongs, is readable in any script, and costs little."""
 
-import doctest
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
@@ -41,10 +40,6 @@ def changed(rgb: Rgb, drawn: Rgb) -> tuple[int, int, int, int]:
 
 def share_of(rgb: Rgb, colour: tuple[int, int, int]) -> int:
     return int((rgb == colour).all(axis=2).sum())
-
-
-def test_examples() -> None:
-    assert doctest.testmod(drawing).failed == 0
 
 
 def test_nobody_leaves_a_copy() -> None:

@@ -44,7 +44,7 @@ DOORS = {
     "sklearn": "evaluation baselines doctor atlas",
     "cleanlab": "atlas",
     "threadpoolctl": "atlas",
-    "scipy": "evaluation confusion doctor",
+    "scipy": "evaluation intervals confusion doctor",
     "plotly": "plots curves figures_of_scores report ui",
     "tqdm": "terminal",
     "tensorboardX": "scalars",
