@@ -89,8 +89,12 @@ def _child() -> None:
     while True:
         order = json.loads(orders.get())
         if order["do"] == "warm":
-            with contextlib.suppress(HarError, OSError):  # whoever asks for an answer is told
+            try:
                 _ = loaded.get(order["model"]).detector
+            except (HarError, OSError):
+                pass  # whoever asks for an answer is told
+            except Exception:  # a bug; an order that came after this one must not die of it
+                traceback.print_exc()
             continue
         words.write(json.dumps(work(Task(Path(order["folder"])), order["do"], loaded, _throttled(words.write))) + "\n")
 

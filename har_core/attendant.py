@@ -284,11 +284,19 @@ def _watched(child: Child, ticket: Ticket, name: str, state: State, limits: Limi
     task, began = ticket.task, time.monotonic()
     word_at = memory_at = began
     stop_at: float | None = None
-    child.send({"do": ticket.what, "folder": str(task.folder)})
+    order: dict[str, object] = {"do": ticket.what, "folder": str(task.folder)}
+    child.send(order)
+    begun = 1
     while True:
         said = child.heard(0.2)
         now = time.monotonic()
         if said is None:
+            if word_at == began and begun == 1 and stop_at is None:
+                # It was ended before it had begun, while it was idle: no video is to blame for that.
+                child.kill()
+                child.send(order)
+                begun += 1
+                continue
             return _ended(child, task, name, state, stopped=stop_at is not None)
         for word in said:
             word_at = now

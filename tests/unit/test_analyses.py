@@ -299,6 +299,16 @@ def test_the_child_is_begun_anew_after_it_was_ended(tmp_path: Path) -> None:
     assert states == ["failed", "done", "done"]
 
 
+def test_a_child_that_was_killed_while_idle_costs_no_answer(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    body = f"flag = Path({str(flag)!r})\nif flag.exists(): say(end='done')\nelse: flag.touch(); os.kill(os.getpid(), 9)"
+    task = begun(tmp_path)
+    (ticket,) = analyses.tickets(tmp_path)
+    with child(tmp_path, body) as worker, analyses.claimed(ticket):
+        attendant._work(worker, ticket, LIMITS)
+    assert task.state().stage == "done"
+
+
 def test_a_full_disk_ends_the_work_and_is_not_taken_for_the_next_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
