@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from har_core.errors import VideoError
+from har_core.locks import held
 
 Stage = Literal["waiting", "running", "done", "failed", "stopped", "crashed"]
 What = Literal["analyse", "film", "copy"]
@@ -168,14 +169,7 @@ class Task:
 
     def alive(self) -> bool:
         """Whether somebody works on it now."""
-        try:
-            with (self.folder / "lock").open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return held(self.folder / "lock")
 
     def state(self, waiting: "Waiting | None" = None) -> State:
         """How it stands; the one place that decides it. `waiting` spares whoever asks for many a look at the queue."""

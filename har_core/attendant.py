@@ -22,6 +22,7 @@ from typing import IO
 from har_core import PROJECT, analyses, machine
 from har_core.analyses import State, Task, Ticket
 from har_core.errors import VideoError
+from har_core.locks import held
 
 MOST = 2
 """Analyses at once: a long film does not keep a short one waiting."""
@@ -80,11 +81,11 @@ def close(root: Path) -> None:
         slot = analyses.queue(root) / f"slot-{number}"
         # What stands there is no number where the disk was full; and 0 would be the group of this process itself.
         words = _text(slot).split()
-        if _held(slot) and words and words[0].isdecimal() and int(words[0]) > 1:
+        if held(slot) and words and words[0].isdecimal() and int(words[0]) > 1:
             with contextlib.suppress(OSError, OverflowError):
                 os.killpg(int(words[0]), signal.SIGTERM)
         deadline = time.monotonic() + 5.0
-        while _held(slot) and time.monotonic() < deadline:
+        while held(slot) and time.monotonic() < deadline:
             time.sleep(0.05)
     _children[:] = [child for child in _children if child.poll() is None]
 
@@ -132,17 +133,6 @@ def _launch(root: Path, lock: IO[str]) -> None:
         raise VideoError(f"The process that analyses videos cannot be started: {error.strerror}.") from None
     _children.append(child)
     os.pwrite(lock.fileno(), _word(child.pid, "idle"), 0)  # about to take a ticket: no second one is needed for it
-
-
-def _held(slot: Path) -> bool:
-    try:
-        with slot.open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _text(path: Path) -> str:

@@ -27,6 +27,7 @@ from har_core.config import TrainConfig
 from har_core.dataset import history, versions
 from har_core.errors import ConfigError, RunError
 from har_core.events import Ended, EpochEnded, Event, Failed, Started, Stepped, Tail, decode, encode
+from har_core.locks import held
 
 Status = Literal["new", "running", "finished", "stopped", "failed", "crashed"]
 LOCK_VARIABLE = "HAR_RUN_LOCK"
@@ -84,15 +85,7 @@ class Run:
     def alive(self) -> bool:
         """Whether a trainer holds the run's lock."""
         _children[:] = [child for child in _children if child.poll() is None]
-        try:
-            with (self.folder / "lock").open("r") as lock:
-                # Shared: two viewers that ask at the same moment must not take each other for the trainer.
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return held(self.folder / "lock")
 
     def status(self, events: list[Event] | None = None) -> Status:
         """How the run stands; the one place that decides it. `events` saves reading them again."""

@@ -17,6 +17,7 @@ from har_core import PROJECT, analyses, attendant, discarded, intake, machine
 from har_core.analyses import Request, State, Task
 from har_core.attendant import Child, Limits
 from har_core.errors import VideoError
+from har_core.locks import held
 
 ANN, BOB = "a" * 32, "b" * 32
 LIMITS = Limits(memory=4 << 30, silence=60.0, least=60.0, each=60.0, idle=60.0)
@@ -367,7 +368,7 @@ def test_no_process_begins_that_a_full_disk_could_not_name(tmp_path: Path, monke
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it has begun"))
     with pytest.raises(VideoError, match="Make room"):
         attendant.warm(tmp_path, tmp_path / "model")
-    assert not attendant._held(analyses.queue(tmp_path) / "slot-0")
+    assert not held(analyses.queue(tmp_path) / "slot-0")
 
 
 def test_memory_of_a_process_and_its_children() -> None:
@@ -393,7 +394,7 @@ def test_a_process_begins_takes_what_waits_and_goes(tmp_path: Path, monkeypatch:
         time.sleep(0.05)
     assert task.state().stage == "failed" and "my clip.mp4" in task.state().message
     slot = analyses.queue(tmp_path) / "slot-0"
-    while attendant._held(slot):
+    while held(slot):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert not (analyses.queue(tmp_path) / "slot-1").exists()  # one was enough
@@ -402,9 +403,9 @@ def test_a_process_begins_takes_what_waits_and_goes(tmp_path: Path, monkeypatch:
 def test_closing_ends_it(tmp_path: Path) -> None:
     attendant.warm(tmp_path, tmp_path / "no model")
     slot = analyses.queue(tmp_path) / "slot-0"
-    assert attendant._held(slot)
+    assert held(slot)
     attendant.close(tmp_path)
-    assert not attendant._held(slot)
+    assert not held(slot)
 
 
 def test_nobody_else_may_start_it() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ORDER = [
-    "errors", "values", "config", "sampling", "events", "machine", "downloads", "weights", "video", "images",
+    "errors", "locks", "values", "config", "sampling", "events", "machine", "downloads", "weights", "video", "images",
     "drawing", "dataset", "takes", "cuts", "example", "runs", "turns", "notes", "trash", "analyses",
     "intake", "discarded", "attendant", "plots", "curves", "coach", "lanes", "exports", "endings", "store", "parts",
     "forecast", "checks",
