@@ -230,7 +230,7 @@ def plays(source: Path) -> bool:
 
 
 def _copy(task: Task, progress: Callable[[float, float], None]) -> None:
-    """A small copy of the whole length, silent, for browsers."""
+    """A small copy of the whole length, with its sound, for browsers."""
     source = task.source()
     properties = video.probe(source)
     rate = max(1.0, min(_COPY_RATE, properties.frames_per_second))
@@ -241,7 +241,10 @@ def _copy(task: Task, progress: Callable[[float, float], None]) -> None:
             progress(seconds, properties.seconds)
             yield rgb
 
-    video.write(task.copy, pictures(), frames_per_second=rate)
+    video.write(
+        task.copy, pictures(), frames_per_second=rate, sound=source,
+        report=lambda _: progress(properties.seconds, properties.seconds),
+    )  # fmt: skip
 
 
 def _pictures(task: Task, source: Path, properties: VideoProperties) -> None:

@@ -183,7 +183,7 @@ def _no_film(task: Task) -> None:
     if gone:
         st.caption(":material/videocam_off: The video is not where it was any more; what was found in it is kept.")
     elif task.state().stage in ACTIVE:
-        st.caption(":material/hourglass: Browsers cannot play this video as it is. A silent copy is being made.")
+        st.caption(":material/hourglass: Browsers cannot play this video as it is. A copy that they can is being made.")
     else:
         st.caption(":material/videocam_off: Browsers cannot play this video as it is.")
         if st.button("Make a copy that plays", icon=":material/play_arrow:", key="make copy"):

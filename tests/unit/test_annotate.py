@@ -1,6 +1,8 @@
 """Films drawn upon: what is on them, when, and with which sound; and what happens when the sound is broken."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 
 from har_core import annotate as module
 from har_core import corrections, drawing, video
+from har_core.analyse_commands import _copy
+from har_core.analyses import Request, Task
 from har_core.analysis import analyse
 from har_core.annotate import annotate
 from har_core.errors import Cancelled, VideoError
@@ -121,6 +125,17 @@ def test_the_sound_goes_with_the_film(make: Make, name: str, codec: str, rate: i
         assert container.streams.video[0].codec_context.name == "h264"
     head = out.read_bytes()
     assert head.index(b"moov") < head.index(b"mdat"), "the index comes first"
+
+
+def test_a_copy_for_browsers_has_the_sound(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.avi", "pcm_s16le", picture="mpeg4", rate=44_100)
+    task = Task(tmp_path / "analyses" / "0" / "one")
+    task.folder.mkdir(parents=True)
+    request = Request(name=source.name, model="m", title="m", source=str(source))
+    (task.folder / "request.json").write_text(json.dumps(asdict(request)))
+    _copy(task, lambda done, total: None)
+    _, samples, rate = heard(task.copy)
+    assert onset(samples, rate) == pytest.approx(1.0, abs=0.06) and video.browsers_play(task.copy)
 
 
 def test_a_film_that_begins_late_and_a_sound_that_is_longer(make: Make, tmp_path: Path) -> None:
