@@ -134,16 +134,40 @@ def remarks(source: Dataset, card: Card, split: SplitName) -> tuple[str, ...]:
         return ()
     names = {os.path.normpath(name) for name in card.split.get(split, [])}
     gone = names - {os.path.normpath(os.path.relpath(c.path, source.root)) for c in source.clips}
-    some_gone = 0 < len(gone) < len(names)
-    missing = f" {len(gone)} of the {len(names)} {split} clips are not in it." if some_gone else ""
-    learned = card.dataset_version
-    edited = ""
-    if learned is not None and learned != source.version and source.root.name == card.dataset:
-        edited = f" It learned from version {learned} of the data set's labels, these are of version {source.version}."
-    return (
-        f"These are not exactly the clips that the model was trained and validated with.{missing}{edited} Whether "
-        "clips of one group lie on both sides is not known.",
-    )
+    are = "is" if len(gone) == 1 else "are"
+    missing = f" {len(gone)} of the {len(names)} {split} clips {are} not in it." if 0 < len(gone) < len(names) else ""
+    learned, now, groups = card.dataset_version, source.version, apart(source, card, split)
+    if groups is None:
+        edited = f" It learned from version {learned} of the data set's labels, these are of version {now}."
+        return (
+            "These are not exactly the clips that the model was trained and validated with."
+            f"{missing}{edited if _edited(source, card) else ''} Whether clips of one group lie on both sides is not "
+            "known.",
+        )
+    told = f"Labels were edited since it was trained: it learned from version {learned}, these scores go by version"
+    sides = "" if groups else " Clips of one group lie in training too now, which flatters the score."
+    return (f"{told} {now}.{missing}{sides}",)
+
+
+def apart(source: Dataset, card: Card, split: SplitName) -> bool | None:
+    """Whether no group of a split's clips trained the model, by the groups of now; None where that is not known.
+
+    It is known of the data set that the model learned from, in whichever version of its edits, as long as all clips
+    that the card names are there: their files stay what they are.
+    """
+    if not _edited(source, card):
+        return True if card.fingerprint == source.fingerprint else None
+    groups = {os.path.normpath(source.relative(clip)): clip.group for clip in (*source.clips, *source.excluded)}
+    parts = [[os.path.normpath(str(name)) for name in card.split.get(part, [])] for part in ("train", split)]
+    if split == "train" or not all(parts) or any(name not in groups for names in parts for name in names):
+        return None
+    one, other = ({groups[name] for name in names} for names in parts)
+    return not one & other
+
+
+def _edited(source: Dataset, card: Card) -> bool:
+    """Whether these are the clips that the model learned from, with other edits."""
+    return card.dataset_version not in (None, source.version) and source.root.name == card.dataset
 
 
 def select(source: Dataset, card: Card, split: SplitName) -> tuple[Clip, ...]:

@@ -137,7 +137,7 @@ def _changed(found: Comparison, a: str, b: str, cell: Cell | None) -> None:
         [(f.clip, f.action, f.prediction.action, s.prediction.action) for f, s in shown],
         columns=["clip", "action", f"{a} says", f"{b} says"],
     )
-    row = pick(table, f"changed {a} {b} {cell}", height=min(36 * len(table) + 38, 300))
+    row = pick(table, f"changed {a} {b} {cell}", height=min(35 * len(table) + 38, 300))
     if row is not None:
         _side_by_side(shown[row], a, b)
 

@@ -128,7 +128,7 @@ def _table(scores: Evaluation, name: str) -> None:
 
     key = f"cells {name}"
     st.dataframe(
-        table, key=key, hide_index=True, width="stretch", height=min(36 * len(table) + 38, 420), on_select=take,
+        table, key=key, hide_index=True, width="stretch", height=min(35 * len(table) + 38, 420), on_select=take,
         selection_mode="single-row",
         column_config={
             "of its clips": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
@@ -145,7 +145,10 @@ def show_clips(question: Question, scores: Evaluation, cell: Cell | None, name: 
         return
     st.subheader(heading, anchor=False)
     if not shown:
-        st.info("There are none here.", icon=":material/check_circle:")
+        st.info(
+            "There are none here. Choose another pair, or this cell once more to see all wrong clips.",
+            icon=":material/check_circle:",
+        )
         repair(question.model, question.source, [], name)
         return
     place = f"{name} {cell}"

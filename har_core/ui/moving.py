@@ -56,7 +56,7 @@ def _per_action(scores: Evaluation, changed: dict[Condition, Evaluation]) -> Non
     table = table[table["clips"] > 0]
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     st.dataframe(
-        table.round(3), hide_index=True, width="stretch", height=min(35 * len(table) + 40, 420), key="motion actions",
+        table.round(3), hide_index=True, width="stretch", height=min(35 * len(table) + 38, 420), key="motion actions",
         column_config=dict.fromkeys(("as it is", *(WORDS[n] for n in _SHOWN)), share),
     )  # fmt: skip
     few = pd.to_numeric(table["clips"]).median() < 20

@@ -151,7 +151,7 @@ def _list(edited: Sequence[Edited]) -> None:
         ]
         columns = ["clip", "part in the training", "what", "before", "after"]
         st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, width="stretch",
-                     height=min(36 * len(rows) + 38, 320))  # fmt: skip
+                     height=min(35 * len(rows) + 38, 320))  # fmt: skip
         if len(edited) > _MOST_SHOWN:
             st.caption(f"The first {_MOST_SHOWN} of {len(edited):,} clips.")
         if any(each.judges for each in edited):
@@ -376,7 +376,7 @@ def _changed(found: Mended, key: str) -> None:
     st.markdown(f"**{len(rows):,} {'clip' if len(rows) == 1 else 'clips'} changed sides**")
     left, right = st.columns([5, 2], gap="medium")
     with left:
-        row = pick(table, f"changed {key}", height=min(36 * len(table) + 38, 320))
+        row = pick(table, f"changed {key}", height=min(35 * len(table) + 38, 320))
     with right:
         if row is not None:
             play(rows[row][0].path)

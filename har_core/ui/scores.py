@@ -76,18 +76,30 @@ def _warnings(question: Question, scores: Evaluation, sure: Certainty) -> None:
             icon=":material/info:",
         )
     elif sure.few_groups:
+        known = "No group of these clips was in training. But they" if not scores.notes or _apart(question) else "They"
         st.caption(
-            f"No group of these clips was in training. But they are of {_people(sure.groups)} only: how it does with "
-            "others, no interval of these clips can say."
+            f"{known} are of {_people(sure.groups)} only: how it does with others, no interval of these clips can say."
         )
-    elif not scores.notes:
+    elif not scores.notes or _apart(question):
         wide = (
             f" With {number} clips the interval is wide: do not read much into a few percent." if number < 100 else ""
         )
         st.caption(f"No group of these clips (who or where was filmed) was in training.{wide}")
     if question.split != "all" or question.model.run is not None:
         for note in scores.notes:
-            st.warning(plain(note), icon=":material/warning:")
+            if _apart(question):
+                st.caption(f":material/history: {plain(note)}")
+            else:
+                st.warning(plain(note), icon=":material/warning:")
+
+
+def _apart(question: Question) -> bool:
+    """Whether it is known that no group of the clips was in training."""
+    from har_core import evaluation
+
+    return question.split not in ("all", "train") and bool(
+        question.once("apart", lambda: evaluation.apart(question.source, question.card, question.split))
+    )
 
 
 def _people(number: int) -> str:
@@ -182,7 +194,7 @@ def _per_class(sure: Certainty) -> None:
     config["f1"] = st.column_config.ProgressColumn("F1", format="percent", min_value=0, max_value=1)
     config |= {f"{name} 95 %": st.column_config.TextColumn("95 %") for name in ("recall", "precision", "f1")}
     st.dataframe(
-        shown, hide_index=True, width="stretch", height=min(35 * len(shown) + 40, 520), column_config=config,
+        shown, hide_index=True, width="stretch", height=min(35 * len(shown) + 38, 520), column_config=config,
         key="per class",
     )  # fmt: skip
     st.caption(

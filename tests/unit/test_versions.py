@@ -404,6 +404,23 @@ def test_an_evaluation_says_that_labels_were_edited_since(tiny: Path, tiny_model
     versions.change(tiny, "x", {A: {"action": "rise"}, B: {"ambiguous": True}})
     source = dataset.read(tiny)
     assert "learned from version 0" in evaluation.remarks(source, card, "validation")[0]
+    # Which clips trained it is known as long as they are all there, and so is whether groups lie on both sides.
+    named = {"train": [A], "validation": [B]}
+    of = {source.relative(c): c.group for c in source.clips}
+    known = replace(card, split=named)
+    assert evaluation.apart(source, known, "validation") is (of[A] != of[B])
+    versions.change(tiny, "x", {A: {"group": "one"}, B: {"group": "other", "excluded": True}})
+    source = dataset.read(tiny)
+    (told,) = evaluation.remarks(source, known, "validation")
+    assert evaluation.apart(source, known, "validation") is True and "these scores go by version 2" in told
+    assert "not known" not in told and "flatters" not in told
+    versions.change(tiny, "x", {B: {"group": "one"}})
+    source = dataset.read(tiny)
+    assert evaluation.apart(source, known, "validation") is False
+    assert "flatters" in evaluation.remarks(source, known, "validation")[0]
+    gone = replace(known, split={**named, "train": [A, "gone.mp4"]})
+    assert evaluation.apart(source, gone, "validation") is None
+    assert "is not known" in evaluation.remarks(source, gone, "validation")[0]
     assert B not in {source.relative(c) for c in evaluation.select(source, card, "all")}
 
 
