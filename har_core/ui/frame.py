@@ -31,6 +31,8 @@ PAGES = {
     "live": ("Live", ":material/videocam:"),
 }
 """The files in pages/, in the order in which one goes through them, with their titles and icons."""
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the direction of all letters up to the end of the line: a file's name may hold them."""
 _ARRIVING, _FRAMED = "arriving", "framed"
 
 
@@ -99,12 +101,12 @@ def reporting() -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """The text as it is: nothing in it is taken for Markdown but `code`.
+    """The text as it is: nothing in it is taken for Markdown but `code`, and nothing turns what follows it round.
 
-    >>> plain("a_b `c_d`")
-    'a\\\\_b `c_d`'
+    >>> plain("a_b `c_d`"), plain("\\u202egpj.mp4")
+    ('a\\\\_b `c_d`', 'gpj.mp4')
     """
-    parts = re.split(r"(`[^`\n]+`)", text)
+    parts = re.split(r"(`[^`\n]+`)", _TURNS.sub("", text))
     # Every second part is code, in which a backslash would be shown.
     return "".join(p if i % 2 else re.sub(r"([\\`*_{}\[\]<>#$~|:!+-])", r"\\\1", p) for i, p in enumerate(parts))
 
