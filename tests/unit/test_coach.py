@@ -57,6 +57,15 @@ def test_overfitting_is_validation_getting_worse_while_training_gets_better() ->
     assert "It overfits" not in titles(advise(story(both), begun(), TrainConfig()))
 
 
+def test_whoever_looked_at_whole_pictures_and_knows_strangers_less_is_told_of_the_person() -> None:
+    points = [(1 / i, 1 - 0.4 / i, 1.2 / i + 0.1, 0.8 - 0.4 / i) for i in range(1, 20)]
+    found = advise(story(points), begun(), TrainConfig(), over=True)
+    (told,) = [each for each in found if each.title == "It looked at whole pictures"]
+    assert told.change == {"view": "person"} and changed(TrainConfig(), told.change).view == "person"
+    for config, over in ((TrainConfig(), False), (TrainConfig(view="person"), True), (TrainConfig(view="both"), True)):
+        assert told.title not in titles(advise(story(points), begun(), config, over=over))
+
+
 def test_what_helps_against_overfitting_goes_on_where_it_has_got() -> None:
     points = [(1.0, 0.5, 0.8, 0.5), *[(0.5 / i, 0.95, 0.8 + 0.1 * i, 0.5) for i in range(1, 6)]]
     strong, small = AugmentConfig(strength=2.0), NetworkConfig(lstm_size=64)
