@@ -74,8 +74,8 @@ class Parts(Generic[Key, Value]):
             nonlocal saved
             waiting[key] = value
             if time.monotonic() - saved > _SAVE_SECONDS:
-                self._write(waiting)
-                waiting.clear()
+                if self._write(waiting):  # else it is tried again: room may be made meanwhile
+                    waiting.clear()
                 saved = time.monotonic()
 
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import streamlit as st
 
 from har_core.dataset import Dataset
+from har_core.errors import HarError
 from har_core.ui.frame import reporting
 from har_core.ui.jobs import Cancelled, Job, Report, jobs
 from har_core.ui.loaders import Model, predictor
@@ -207,9 +208,15 @@ def start(question: Question, wanted: Collection[Condition] = ORDERS) -> Job[obj
     def work(report: Report, cancelled: Cancelled) -> object:
         from har_core import probing
 
-        return probing.gather(
+        found = probing.gather(
             ready, question.model.folder, question.source, clips, wanted, progress=report, cancelled=cancelled
         )
+        if not cancelled() and not found.keys() <= store(question.source.root, question.digest).load().keys():
+            raise HarError(
+                "The clips were looked at, but what was found cannot be kept in the workspace and is lost: its disk is "
+                "full, or may not be written to. Make room there, then ask again."
+            )
+        return found
 
     return jobs().start(_key(question, wanted), work, about=object())  # one that is over begins anew
 

@@ -8,7 +8,7 @@ import pytest
 from fakes import Open, button, fake_run, started, words
 from streamlit.testing.v1 import AppTest
 
-from har_core import checkpoint, dataset, probing
+from har_core import checkpoint, dataset, parts, probing
 from har_core.errors import CheckpointError
 from har_core.ui import loaders, scoring
 from har_core.ui.loaders import Model
@@ -86,6 +86,16 @@ def test_scores_are_there_after_a_restart_and_another_split_costs_only_new_clips
     assert "2 of 8 clips are known already" in words(app) and not app.metric
     app = button(app, "Evaluate")
     assert metrics(app)["Clips"] == "8" and "flatters" in words(app)
+
+
+def test_a_full_disk_is_said(own: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("evaluate")
+    with monkeypatch.context() as disk:
+        disk.setattr(parts.Parts, "_write", lambda *_: False)
+        app = button(app, "Evaluate")
+        assert not app.exception and "Make room there" in app.error[0].value and not app.metric
+    app = button(app, "Evaluate")
+    assert not app.error and metrics(app)["Clips"] == "2"
 
 
 def test_after_a_new_calibration_nothing_old_is_shown(own: Path, open_page: Open) -> None:
