@@ -63,7 +63,8 @@ def prepare(config: TrainConfig, stopped: Stopped) -> Generator[Event, None, Mat
     for name, reason in source.skipped:
         yield Noticed(f"{name} is left out: {reason}")
     if source.ambiguous:
-        yield Noticed(f"{len(source.ambiguous)} clips marked as ambiguous are left out.")
+        number = len(source.ambiguous)
+        yield Noticed(f"{number} {'clip' if number == 1 else 'clips'} marked as ambiguous left out.")
         source = source.clear()
     split = dataset.split(
         source.clips,

@@ -158,7 +158,7 @@ def _row(run: Run, events: list[Any]) -> dict[str, Any]:
     begun = [e.at for e in events if isinstance(e, Started)]
     return row | {
         "weights": started.weights.partition(":")[0] if started else "",
-        "started": _when(begun[0]) if begun else None,
+        "started": _when(begun[0]) if begun else _made(run),
         "note": said.note,
     }
 
@@ -167,6 +167,14 @@ def _when(at: float) -> datetime | None:
     try:
         return datetime.fromtimestamp(at)
     except (ValueError, OverflowError, OSError):  # a stranger's run may say anything
+        return None
+
+
+def _made(run: Run) -> datetime | None:
+    """When a run that never came to its training was asked for."""
+    try:
+        return _when(run.folder.stat().st_ctime)
+    except OSError:  # it is gone meanwhile
         return None
 
 
@@ -190,20 +198,35 @@ def _compare(chosen: Sequence[Run], stories: dict[str, list[Any]]) -> None:
     with right:
         figure = curves.compared(epochs, "validation_loss")
         chart(figure, "compared loss", alt="Validation loss of the chosen runs over the epochs")
-    st.markdown(plain(verdict(epochs, {n: _clips(stories[r.name]) for n, r in zip(epochs, chosen, strict=True)})))
-    different = differences({name: run.config().to_json() for name, run in zip(epochs, chosen, strict=True)})
+    configs = {name: run.config() for name, run in zip(epochs, chosen, strict=True)}
+    clips = {name: _clips(stories[run.name]) for name, run in zip(epochs, chosen, strict=True)}
+    judges = {(config.dataset, config.version or 0, clips[name]) for name, config in configs.items()}
+    st.markdown(plain(verdict(epochs, clips, alike=len(judges) == 1)))
+    different = differences({name: config.to_json() for name, config in configs.items()})
     if different:
-        st.dataframe(pd.DataFrame(different).T.astype(str), width="stretch", key="different settings")
+        table = pd.DataFrame(different).T.map(_worded)
+        st.dataframe(table, width="stretch", key="different settings")
     else:
         st.caption("They have the same settings.")
+
+
+def _worded(value: object) -> str:
+    """The value of a setting for people: a list without its brackets."""
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else "" if value is None else str(value)
 
 
 def _clips(events: list[Any]) -> int:
     return next((e.validation_clips for e in reversed(events) if isinstance(e, Started)), 0)
 
 
-def verdict(epochs: dict[str, list[EpochEnded]], clips: dict[str, int]) -> str:
-    """Whether the best run of these can be called better than the next one, in a sentence."""
+def verdict(epochs: dict[str, list[EpochEnded]], clips: dict[str, int], *, alike: bool = True) -> str:
+    """Whether the best run of these can be called better than the next one, in a sentence.
+
+    Args:
+        epochs: of each run.
+        clips: how many validation clips judged each.
+        alike: whether they were judged by the same clips and labels, as far as that can be seen.
+    """
     best = sorted(((max(e.validation_accuracy for e in ended), name) for name, ended in epochs.items() if ended),
                   reverse=True)  # fmt: skip
     if len(best) < 2:
@@ -211,6 +234,11 @@ def verdict(epochs: dict[str, list[EpochEnded]], clips: dict[str, int]) -> str:
     (first, name), (second, other) = best[:2]
     low = wilson(round(first * clips[name]), clips[name])[0]
     high = wilson(round(second * clips[other]), clips[other])[1]
+    if not alike:
+        return (
+            f"{name} has {first:.1%}, {other} {second:.1%}, but not by the same clips or labels, so that says little. "
+            "The view Compare of the Evaluate page judges two models by the same."
+        )
     if first == second:
         return f"{name} and {other} are level at {first:.1%}."
     words = f"{name} leads {other} by {(first - second) * 100:.1f} points on {clips[name]} validation clips. "

@@ -143,13 +143,15 @@ def _under_way(found: Search, events: Sequence[Event], tries: Sequence[Try]) -> 
     kinds = (Started, Waiting, Prepared, Trying)
     now = next((e for e in reversed(events) if isinstance(e, (*kinds, Ended, Failed))), None)
     minutes, used = found.config().minutes, sum(each.seconds for each in tries) / 60
-    text = f"{len(tries)} tries in {used:.1f} of {minutes:g} minutes"
+    number = "1 try" if len(tries) == 1 else f"{len(tries)} tries"
+    text = f"{number} in {used:.1f} of {minutes:g} {'minute' if minutes == 1 else 'minutes'}"
     if isinstance(now, Waiting):
         st.progress(0.0, f"Waits for {plain(run_title(now.behind))}, which has the machine.")
         if st.button("Start now anyway", icon=":material/fast_forward:", help="Both will be slower for it."):
             (found.folder / turns.NOW).touch()
     elif isinstance(now, Prepared) and now.total and now.done < now.total:
-        st.progress(now.done / now.total, f"Looking at the clips: {now.done} of {now.total}")
+        # Each clip several times: as it is, and in the variations that training would show.
+        st.progress(now.done / now.total, f"Looking at the clips and at variations of them: {now.done} of {now.total}")
     elif isinstance(now, Trying):
         share = min(1.0, used / minutes)
         st.progress(share, f"{text} · try {len(tries) + 1}, epoch {now.epoch} of at most {now.epochs}")

@@ -132,7 +132,7 @@ def test_the_best_is_trained_or_taken(
     ("events", "said"),
     [
         ([Waiting("20260101-000000-yoga", 1)], "Waits for yoga"),
-        ([Prepared(3, 40)], "Looking at the clips: 3 of 40"),
+        ([Prepared(3, 40)], "Looking at the clips and at variations of them: 3 of 40"),
         ([started(), Trying(3, 4, 30)], "3 tries in 0.3 of 5 minutes · try 4, epoch 4 of at most 30"),
         ([], "Starting"),
     ],

@@ -213,6 +213,7 @@ def test_a_comparison_says_what_can_be_chance() -> None:
     assert "not by chance" in verdict({"a": best(0.9), "b": best(0.3)}, {"a": 200, "b": 200})
     assert "level" in verdict({"a": best(0.5), "b": best(0.5)}, {"a": 9, "b": 9})
     assert "Only one" in verdict({"a": best(0.5), "b": []}, {"a": 9, "b": 0})
+    assert "same clips or labels" in verdict({"a": best(0.9), "b": best(0.3)}, {"a": 200, "b": 190}, alike=False)
     one, two = (TrainConfig(dataset="d", epochs=n).to_json() for n in (1, 2))
     assert differences({"x": one, "y": two}) == {"epochs": {"x": 1, "y": 2}}
     assert json.dumps(differences({"x": one, "y": one})) == "{}"

@@ -92,7 +92,7 @@ def test_training_reads_the_pinned_version_without_ambiguous_clips(tiny: Path, s
     assert material is not None and len(material.source.clips) == 11
     names = {material.source.relative(c) for c in material.split.named("all")}
     assert A not in names and B in names
-    assert any("1 clips marked as ambiguous" in str(event) for event in said)
+    assert any("1 clip marked as ambiguous left out" in str(event) for event in said)
 
 
 def test_what_is_damaged_is_skipped_with_a_note(tiny: Path) -> None:
