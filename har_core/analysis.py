@@ -82,7 +82,7 @@ def analyse(
         with traces.writing(keep) as writer:
             look = _Look(predictor, path, properties, writer, folk if people else None, main=_main(predictor, folk))
             look.run(steps.at)
-            kept = writer.done(predictor.engine.encoder.identity, folk)
+            kept = writer.done(predictor.engine.identity, folk)
             phase("timelines")
             ready = spotter(predictor, config, pause=steps.pause)
             whole = _whole(ready, kept, properties, look.answer())

@@ -123,10 +123,11 @@ def _with(keep: Path, analysis: Analysis, step: Step, predictor: Predictor) -> A
 
 def _renewed(kept: Traces, analysis: Analysis, before: Ids, after: Ids, predictor: Predictor) -> Analysis:
     """The analysis with the lanes of those whose rows changed made anew; the others are what they were."""
-    if predictor.engine.encoder.identity != kept.identity or predictor.card.classes != analysis.classes:
+    # The whole model: with an encoder that was frozen, others' lanes would be of what it knew before.
+    if predictor.engine.identity != kept.identity or predictor.card.classes != analysis.classes:
         raise CheckpointError(
-            f"This analysis was made by another model than {predictor.name}, or by it before it learned more. "
-            "Analyse the video again to correct it."
+            f"This analysis was made by another model than {predictor.name}, or by it before it learned more or was "
+            "calibrated anew. Analyse the video again to correct it."
         )
     if kept.people is None:
         return analysis

@@ -74,13 +74,17 @@ def bundled_encoder(size: int, *, runtime: Runtime = "auto") -> Encoder:
 
 
 class Engine:
-    """Encodes pictures and classifies embeddings. Stateless after construction: threads may share it."""
+    """Encodes pictures and classifies embeddings. Stateless after construction: threads may share it.
+
+    `identity` names all of the model: answers of one identity can stand beside one another.
+    """
 
     def __init__(self, folder: Path, *, runtime: Runtime = "auto") -> None:
         folder = checkpoint.present(folder)
         self._network, self.card = checkpoint.load(folder)
         self.encoder = Encoder(self._network, folder, self.card.clip.size, runtime=runtime)
         self.runtime, self._device = self.encoder.runtime, self.encoder.device
+        self.identity = f"{self.encoder.identity}-{self._classifier()}"
 
     def encode(self, rgb: Rgb) -> Embeddings:
         """Embeddings float32 `(N, 512)` of pictures, uint8 `(N, S, S, 3)` RGB as `images.fit` gives them."""
@@ -96,6 +100,14 @@ class Engine:
         # The one place where the card's temperature acts: file, live and evaluation all come through here.
         probabilities = (logits / self.card.temperature).softmax(1).numpy()
         return [Prediction(row, self.card.classes, self.card.unsure_below) for row in probabilities]
+
+    def _classifier(self) -> str:
+        # The same frozen encoder may stand before many of these, and each calibration gives other probabilities.
+        found = hashlib.sha256(repr((self.card.classes, self.card.temperature, self.card.unsure_below)).encode())
+        for name, value in self._network.state_dict().items():
+            if not name.startswith(("backbone.", "places.")):
+                found.update(value.cpu().numpy().tobytes())
+        return found.hexdigest()[:16]
 
 
 def _pieces(number: int) -> list[int]:

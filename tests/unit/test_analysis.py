@@ -158,7 +158,7 @@ def test_traces_are_kept_and_make_the_same_lanes(tiny_model: Path, pair: Path, b
     found = analyse(predictor, pair, people=True, keep=keep)
     assert sorted(p.name for p in keep.iterdir()) == ["portraits", "thumbnail.jpg", "traces"]
     kept = traces.read(keep)
-    assert kept.people is not None and kept.identity == predictor.engine.encoder.identity
+    assert kept.people is not None and kept.identity == predictor.engine.identity
     for lane in found.people:
         again = analysis.lane_of(analysis.spotter(predictor), kept, kept.people, lane.track or 0)
         assert again.to_json() == lane.to_json()

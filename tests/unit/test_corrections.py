@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +147,15 @@ def test_another_model_may_not_correct(
     analysed: tuple[Predictor, Analysis, Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     _, found, keep = analysed
-    network, card = checkpoint.load(tiny_model)
-    next(network.backbone.parameters()).data.add_(0.01)
-    checkpoint.save(tmp_path / "other", network, card)
-    with pytest.raises(CheckpointError, match="another model"):
-        merge(keep, found, 1, 2, predictor=Predictor(tmp_path / "other"))
+    for number, part in enumerate(("backbone", "head", "nothing")):  # a frozen encoder stands before many heads
+        network, card = checkpoint.load(tiny_model)
+        if part == "nothing":
+            card = replace(card, temperature=2.0)
+        else:
+            next(getattr(network, part).parameters()).data.add_(0.01)
+        checkpoint.save(tmp_path / f"other {number}", network, card)
+        with pytest.raises(CheckpointError, match="another model"):
+            merge(keep, found, 1, 2, predictor=Predictor(tmp_path / f"other {number}"))
 
 
 def test_what_is_gone_is_said(analysed: tuple[Predictor, Analysis, Path]) -> None:
