@@ -60,6 +60,12 @@ def _recall(key: str, found: Collection[str]) -> None:
         st.session_state[key] = kept
 
 
+def _let_go(key: str, found: Collection[str]) -> None:
+    """Choose another where what was chosen is gone: left to itself, the browser goes on showing the old name."""
+    if key in st.session_state and st.session_state[key] not in found:
+        st.session_state[key] = next(iter(found))
+
+
 def choose_dataset() -> Path | None:
     """The folder of the data set chosen; None, with a way out, where there is none."""
     found = dataset.datasets(workspace())
@@ -67,6 +73,7 @@ def choose_dataset() -> Path | None:
         empty("There is no data set yet.", "Get a data set", "dataset")
         return None
     _recall("data", found)
+    _let_go("data", found)
     name = st.selectbox("Data set", list(found), key="data", bind="query-params", width=_WIDTH)
     st.session_state["kept data"] = name
     return found[name]
@@ -100,6 +107,7 @@ def choose_model() -> Model | None:
             empty(text, "Get a data set", "dataset", icon=":material/model_training:")
         return None
     _recall("model", found)
+    _let_go("model", found)
     name = st.selectbox("Model", list(found), format_func=run_title, key="model", bind="query-params")
     st.session_state["kept model"] = name
     with st.container():  # a place that is there for every model, so that nothing below moves when another is chosen
@@ -126,6 +134,7 @@ def can_name(actions: Sequence[str]) -> str:
 def choose_run(found: list[runs.Run]) -> runs.Run:
     """One of the runs, of which there is at least one."""
     by_name = {run.name: run for run in found}
+    _let_go("run", by_name)
     return by_name[st.selectbox("Run", list(by_name), format_func=called, key="run", bind="query-params", width=_WIDTH)]
 
 

@@ -73,7 +73,6 @@ def _packed(run: Run) -> bytes:
 def delete(run: Run) -> None:
     """Put a run into the trash and show what there is now, with the way back."""
     st.session_state[_UNDO] = trash.delete(run)
-    st.session_state.pop("run", None)
     go_to()
 
 

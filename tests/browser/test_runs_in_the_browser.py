@@ -127,6 +127,7 @@ def test_a_run_is_exported_imported_deleted_and_taken_back(server: Server, visit
     viewer.press("Delete")
     expect(viewer.page.get_by_text("is in the trash")).to_be_visible()
     assert {run.name for run in server.runs()} == before
+    expect(viewer.page.get_by_role("combobox", name="Run")).not_to_have_value(run_title(brought))
     viewer.press("Undo")
     expect(viewer.page.get_by_text("is in the trash")).to_have_count(0)
     expect(viewer.page.get_by_role("combobox", name="Run")).to_have_value(run_title(brought))
