@@ -1,7 +1,8 @@
 """What this viewer had analysed before: cards to open, a table, and ways to delete and to take that back."""
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import streamlit as st
 from har_core import analyses, discarded, exports, workspace
 from har_core.analyses import Request, State, Summary, Task
 from har_core.errors import HarError
+from har_core.lanes import Analysis
 from har_core.ui.answers import read, spoken_length, verdict
 from har_core.ui.asking import BEGUN, OPEN
 from har_core.ui.choose import run_title
@@ -159,12 +161,12 @@ def _deeds(viewer: str, over: Sequence[Task], picked: Sequence[Task]) -> None:
                 help="One row for each video: its most probable actions.",
             )  # fmt: skip
             st.download_button(
-                f"Segments as CSV ({which})", lambda: exports.to_csv(map(read, answered)), "segments.csv", "text/csv",
+                f"Segments as CSV ({which})", lambda: exports.to_csv(_readable(answered)), "segments.csv", "text/csv",
                 key="segments csv", on_click="ignore", icon=":material/download:",
                 help="One row for each segment of each timeline.",
             )  # fmt: skip
             st.download_button(
-                f"JSON ({which})", lambda: exports.to_json(map(read, answered)), "analyses.json", "application/json",
+                f"JSON ({which})", lambda: exports.to_json(_readable(answered)), "analyses.json", "application/json",
                 key="answers json", on_click="ignore", icon=":material/download:",
             )  # fmt: skip
         if picked and st.button(f"Delete {len(picked)}" if len(picked) > 1 else "Delete", icon=":material/delete:",
@@ -172,6 +174,13 @@ def _deeds(viewer: str, over: Sequence[Task], picked: Sequence[Task]) -> None:
             _delete(picked)
         if st.button("Delete all", icon=":material/delete_sweep:", key="delete all"):
             _delete(analyses.listed(workspace(), viewer))
+
+
+def _readable(tasks: Sequence[Task]) -> Iterator[Analysis]:
+    """Their answers; a damaged one, which says so where it is opened, does not keep the others back."""
+    for task in tasks:
+        with contextlib.suppress(HarError, OSError):
+            yield read(task)
 
 
 def _answers_csv(tasks: Sequence[Task]) -> str:

@@ -73,9 +73,10 @@ def _follow(viewer: str, before: Signature) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.caption(f"and {rest} more that wait" if rest > 0 else f"{len(running) + len(waiting)} in all")
                 if st.button("Cancel all", key="cancel all", type="tertiary", icon=":material/close:"):
-                    for task, _ in waiting + running:
-                        task.stop()
-                    st.rerun()
+                    with reporting():
+                        for task, _ in waiting + running:
+                            task.stop()
+                        st.rerun()
 
 
 def _row(task: Task, state: State, before: int) -> None:

@@ -8,8 +8,11 @@ import pytest
 from fakes import Open, epochs, fake_run, started, words
 
 from har_core import dataset
+from har_core.analyses import Task
 from har_core.dataset import versions
+from har_core.errors import HarError
 from har_core.events import Ended, encode
+from har_core.ui import history
 
 MARKUP = "<img src=x onerror=alert(1)>![x](http://x)**b**:red[r]"
 
@@ -54,3 +57,16 @@ def test_versions_and_other_pages_bear_with_it(hostile: Path, open_page: Open) -
     for page in ("evaluate", "predict", "train"):
         app = open_page(page)
         assert not app.exception and "Something went wrong" not in words(app), page
+
+
+def test_a_damaged_answer_keeps_no_other_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(task: Task) -> str:
+        if task.name == "damaged":
+            raise HarError("It is damaged.")
+        if task.name == "gone":
+            raise FileNotFoundError
+        return task.name
+
+    monkeypatch.setattr(history, "read", read)
+    tasks = [Task(Path("/w/analyses/v") / name) for name in ("damaged", "fine", "gone", "good")]
+    assert list(history._readable(tasks)) == ["fine", "good"]
