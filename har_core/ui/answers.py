@@ -302,19 +302,19 @@ def verdict(top: tuple[tuple[str, float], ...], *, unsure: bool, seen: tuple[str
     >>> verdict((("hug", 0.94),), unsure=False), verdict((("hug", 0.5),), unsure=True)
     ('hug 94%', 'perhaps hug')
     >>> verdict((("hug", 0.5),), unsure=True, seen=("push", "hug", "kick", "punch"))
-    'push, hug, kick and 1 more'
+    'push, hug and 2 more'
     """
     if unsure and seen:
-        return several(seen)
+        return several(seen, most=2)
     action, probability = top[0]
     return f"perhaps {action}" if unsure else f"{action} {probability:.0%}"
 
 
-def several(actions: Sequence[str]) -> str:
-    """The actions of a film, the first three by name.
+def several(actions: Sequence[str], *, most: int = 3) -> str:
+    """The actions of a film, so many of them by name.
 
     >>> several(["push", "hug"]), several(["push", "hug", "kick", "punch"])
     ('push, hug', 'push, hug, kick and 1 more')
     """
-    rest = f" and {len(actions) - 3} more" if len(actions) > 3 else ""
-    return ", ".join(actions[:3]) + rest
+    rest = f" and {len(actions) - most} more" if len(actions) > most else ""
+    return ", ".join(actions[:most]) + rest
