@@ -20,6 +20,7 @@ TOLERANCE = 1e-6
 _INDEX_BELOW = 1 << 30  # bytes; reading every packet of a larger file takes too long
 _WORTH_A_SEEK = 30  # pictures of decoding that a seek must save
 _BLIND_SEEK = 10.0  # seconds that a seek without an index must skip
+_TELLING = ("matroska", "flv", "mov")  # containers whose length FFmpeg reads; of others it guesses
 _ROUNDED = 0.2  # seconds by which the length of a whole file may miss that of its pictures
 _SHORTEST = 1 / 25  # seconds; a single picture has no length of its own
 
@@ -179,9 +180,9 @@ def _missing(source: Source, frames: int, seconds: float) -> float:
     """Seconds at its end that a file announces and does not hold; 0 where it announces nothing to be trusted."""
     if source.stream.frames:
         return max(0, source.stream.frames - frames) * source.step
-    # Matroska tells the length of the whole. Where the sound reaches it, the picture was always shorter.
+    # These tell the length of the whole. Where the sound reaches it, the picture was always shorter.
     told = (source.container.duration or 0) / 1e6
-    if not source.container.format.name.startswith("matroska") or not seconds + _ROUNDED < told < 1e5:
+    if not source.container.format.name.startswith(_TELLING) or not seconds + _ROUNDED < told < 1e5:
         return 0.0
     return max(0.0, told - max(seconds, source.end()))
 

@@ -328,10 +328,11 @@ def test_it_is_told_what_a_film_announces_without_having_it(tmp_path: Path, earl
 def with_sound(path: Path, *, pictures: float, sound: float) -> Path:
     """Noise to look at and to hear, each for so many seconds, woven into one another."""
     random = np.random.default_rng(0)
-    with av.open(str(path), "w") as container:
+    fragments = {"movflags": "frag_keyframe+empty_moov"} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=fragments) as container:
         seen = container.add_stream("libvpx" if path.suffix == ".webm" else "libx264", rate=10)
         seen.width, seen.height, seen.pix_fmt = 64, 48, "yuv420p"
-        heard = container.add_stream("libopus", rate=48_000)
+        heard = container.add_stream("aac" if path.suffix == ".flv" else "libopus", rate=48_000)
         for tenth in range(round(10 * max(pictures, sound))):
             if tenth < 10 * pictures:
                 rgb = random.integers(0, 256, (48, 64, 3)).astype(np.uint8)
@@ -346,7 +347,7 @@ def with_sound(path: Path, *, pictures: float, sound: float) -> Path:
     return path
 
 
-@pytest.mark.parametrize("ending", ["mkv", "webm"])
+@pytest.mark.parametrize("ending", ["mkv", "webm", "flv", "mp4"])
 def test_a_film_with_sound_is_told_to_be_cut_off_and_one_with_a_longer_sound_is_not(
     tmp_path: Path, ending: str
 ) -> None:
