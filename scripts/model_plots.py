@@ -32,7 +32,7 @@ def figure(card: dict[str, Any]) -> go.Figure:
                       line_color="#3b5bdb", row=1, col=3)  # fmt: skip
     chosen = card["calibration"]["after"]
     drawn.add_scatter(x=[chosen["coverage"]], y=[chosen["accuracy when sure"]], mode="markers+text", showlegend=False,
-                      text=[f"unsure below {card['unsure_below']:.0%}"], textposition="bottom center",
+                      text=[f"unsure below {card['unsure_below']:.0%}"], textposition="bottom left",
                       marker={"color": "#e8590c", "size": 10}, row=1, col=3)  # fmt: skip
     drawn.update_yaxes(range=[0, 1.03], tickformat=".0%", row=1, col=1)
     drawn.update_yaxes(autorange="reversed", row=1, col=2)
