@@ -62,8 +62,8 @@ def event_printer() -> Callable[[Event], None]:
         elif isinstance(event, Noticed):
             print(event.message, file=sys.stderr)
         elif isinstance(event, Ended):
-            print(f"ended by {event.reason}; best epoch {event.best_epoch}, accuracy {event.best_accuracy:.1%}",
-                  file=sys.stderr)  # fmt: skip
+            best = f"best epoch {event.best_epoch}, accuracy {event.best_accuracy:.1%}"
+            print(f"ended by {event.reason}; {best if event.best_epoch else 'no epoch was finished'}", file=sys.stderr)
         return None
 
     return show

@@ -181,7 +181,7 @@ class Solid:
             k2 = d2 * square - m2 * m2
             k1 = (rr * ra - m1) * m2 - d2 * ta
             h = k1 * k1 - (d2 * aa - m1 * m1 + m1 * rr * ra * 2 - m0 * ra * ra) * k2
-            chosen = _where(h > 0)
+            chosen = _where((h > 0) & (k2 != 0))  # a ray along its side meets it nowhere: 0 / 0
             m2 = m2.take(chosen)
             depth = (-np.sqrt(h.take(chosen)) - k1.take(chosen)) / k2.take(chosen)
             along = (m1 - ra * rr + depth * m2) / d2
