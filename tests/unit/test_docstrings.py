@@ -4,6 +4,7 @@ import doctest
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -16,5 +17,7 @@ def name_of(path: Path) -> str:
 
 @pytest.mark.parametrize("name", map(name_of, SHOWING))
 def test_examples(name: str) -> None:
-    told = doctest.testmod(importlib.import_module(name))
+    module = importlib.import_module(name)
+    with np.printoptions(formatter=None, linewidth=75, precision=8):  # ultralytics sets others for the whole process
+        told = doctest.testmod(module)
     assert told.attempted and not told.failed
