@@ -71,8 +71,10 @@ def _cards(over: Sequence[tuple[Task, State]], opened: Task | None) -> list[Task
     picked = grid(shown, key="history grid", selected=held, stamp=st.session_state.get(_STAMP, 0))
     if picked is not None and list(picked.clips) != held:
         st.session_state[_PICKED] = list(picked.clips)
-        if picked.last and picked.last != (opened.name if opened else ""):
-            st.session_state[OPEN] = st.session_state[_SHOWN] = picked.last
+        last = next((task for task, _ in over if task.name == picked.last), None)
+        # Of one that failed in this visit the sentence stands above: the answer that is open stays.
+        if last is not None and last != opened and not told_failed(last):
+            st.session_state[OPEN] = st.session_state[_SHOWN] = last.name
         st.rerun()
     if pages > 1:
         st.pagination(pages, key=_AT)

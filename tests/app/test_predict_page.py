@@ -15,9 +15,10 @@ from streamlit.testing.v1 import AppTest
 
 from har_core import analyses, discarded, video, weights
 from har_core.analyse_commands import keep_answer
-from har_core.ui import loaders
+from har_core.ui import history, loaders
 from har_core.ui.answers import read
 from har_core.ui.asking import _forecast
+from har_core.ui.grid import Picked
 from har_core.values import Prediction, Segment
 
 ANN, BOB = "a" * 32, "b" * 32
@@ -162,6 +163,23 @@ def test_what_failed_can_be_tried_again(own: Path, clips: Path, open_page: Open)
     task.source().write_bytes((clips / "dark" / "v_dark_g01_c01.mp4").read_bytes())
     app = button(app, "Try again")
     assert not app.exception and not app.error and task.answer.exists()
+
+
+def test_a_click_on_one_that_failed_leaves_the_answer_open(
+    own: Path, clips: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = (clips / "dark" / "v_dark_g01_c01.mp4").read_bytes()
+    older = clips / "bright" / "v_bright_g01_c01.mp4"
+    app = upload(at(open_page), first_clip_mp4=good)
+    app = upload(app, bad_file_mp4=b"nonsense", my_clip_mp4=older.read_bytes())
+    failed, first = (next(t for t in analyses.listed(own, ANN) if t.request().name == name)
+                     for name in ("bad file.mp4", "first clip.mp4"))  # fmt: skip
+    picks = iter([Picked((first.name,), first.name), None, Picked((failed.name,), failed.name)])
+    monkeypatch.setattr(history, "grid", lambda *given, **named: next(picks, None))
+    app.run()
+    assert app.query_params["video"] == first.name
+    app.run()
+    assert app.query_params["video"] == first.name and not app.exception
 
 
 def test_damaged_answers_are_told_and_hold_nothing_up(own: Path, clips: Path, open_page: Open) -> None:
