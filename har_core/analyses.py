@@ -145,6 +145,7 @@ class Task:
         """The few figures of its answer that a list shows; None where there is none yet."""
         found = _read(self.folder / "summary.json")
         try:
+            # The file may hold any JSON: what cannot be gone through raises TypeError, caught below.
             top = tuple((shown(str(action)), _number(p)) for action, p in found["top"])  # type: ignore[attr-defined]
             seen = tuple(shown(str(action)) for action in found.get("seen") or ())  # type: ignore[attr-defined]
             aspect, people = min(4.0, max(0.1, _number(found.get("aspect")))), int(_number(found["people"]))

@@ -102,7 +102,8 @@ def test_a_film_of_several_actions_is_not_perhaps_one_of_them(own: Path, clips: 
     app = at(open_page)
     assert not app.exception and "### bright, dark" in said(app)
     assert "Perhaps" not in said(app) and "had better not name" not in said(app)
-    assert task.summary() is not None and task.summary().seen == ("bright", "dark")  # type: ignore[union-attr]
+    summary = task.summary()
+    assert summary is not None and summary.seen == ("bright", "dark")
 
 
 def test_that_nobody_was_found_is_said_where_people_were_sought(own: Path, clips: Path, open_page: Open) -> None:

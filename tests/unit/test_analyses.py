@@ -133,7 +133,7 @@ def test_a_long_queue_is_looked_at_once_for_all(tmp_path: Path, monkeypatch: pyt
     tasks = [begun(tmp_path, ANN if n % 3 else BOB, f"{n}.mp4") for n in range(30)]
     looks = []
     iterdir = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda path: looks.append(path) or iterdir(path))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(Path, "iterdir", lambda path: looks.append(path) or iterdir(path))  # type: ignore[func-returns-value]  # meant
     assert {state.stage for state in analyses.states(tasks)} == {"waiting"} and len(looks) == 1
     assert analyses.places(tmp_path)[tasks[0].folder] == 0 and len(looks) == 2
     assert analyses.states([]) == []
