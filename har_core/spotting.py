@@ -108,12 +108,13 @@ class Spotter:
     ) -> list[Segment]:
         """Segments of one stretch: `probabilities` `(M, C)` at `middles` `(M,)`, between which they take turns.
 
-        Another action takes over when it leads by `hysteresis`. One is named where the model was sure of it at some
-        moment, and from when to when it was half as sure at least: two thresholds, as Canny (1986) has them for edges.
-        With one alone segments of held-out films were too short or in pieces (docs/models.md).
+        One is named where the model was sure of it at some moment, and from when to when it was half as sure at
+        least: two thresholds, as Canny (1986) has them for edges. With one alone segments of held-out films were too
+        short or in pieces (docs/models.md). Another takes over when it leads by `hysteresis`, or at once where only
+        the other is sure: so at single moments of a segment another action may be ahead by less than that.
         """
         below = self.card.unsure_below
-        leads = np.array([*_leading(probabilities, self.config.hysteresis)])
+        leads = np.array([*_leading(probabilities, self.config.hysteresis, below)])
         held = probabilities[np.arange(len(leads)), leads]
         weak = held < _WEAK * below
         edges = [span[0], *((middles[:-1] + middles[1:]) / 2).tolist(), span[1]]
@@ -153,13 +154,19 @@ class Spotter:
         return Prediction(mean, self.card.classes, self.card.unsure_below)
 
 
-def _leading(rows: NDArray[np.float64], lead: float) -> Iterator[int]:
-    """For each row the action that leads: that of the row before, until another one is so much more probable."""
-    leader: int | None = None
+def _leading(rows: NDArray[np.float64], lead: float, below: float) -> Iterator[int]:
+    """For each row the action that leads: the most probable, or one that was sure before and is not far behind.
+
+    One that was never sure, or is no longer half as sure, has no lead to keep: else a gap would choose the name of
+    what follows it.
+    """
+    leader, sure = 0, False
     for row in rows:
         best = int(row.argmax())
-        if leader is None or row[best] - row[leader] >= lead:
-            leader = best
+        goes_on = sure and row[leader] >= _WEAK * below and row[best] - row[leader] < lead
+        if not goes_on or row[leader] < below <= row[best]:
+            leader, sure = best, False
+        sure = sure or bool(row[leader] >= below)
         yield leader
 
 

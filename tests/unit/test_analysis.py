@@ -1,6 +1,7 @@
 """A video over its time: the same numbers as the short roads, segments where things happen, nothing left behind."""
 
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -239,10 +240,10 @@ def test_where_one_window_is_the_answer_the_timeline_says_the_same(
 SPEC = ClipSpec(window_seconds=1.0, frames_per_second=8.0, most_frames=8, size=32)
 
 
-def card(unsure_below: float = 0.5) -> checkpoint.Card:
+def card(unsure_below: float = 0.5, classes: tuple[str, ...] = ("a", "b")) -> checkpoint.Card:
     from har_core.config import NetworkConfig
 
-    return checkpoint.Card(("a", "b"), SPEC, NetworkConfig(), unsure_below=unsure_below)
+    return checkpoint.Card(classes, SPEC, NetworkConfig(), unsure_below=unsure_below)
 
 
 def says(clips: Any) -> list[Prediction]:
@@ -281,6 +282,46 @@ def test_who_leaves_and_comes_back_has_a_gap() -> None:
 
 def test_who_is_seen_for_a_moment_only_gets_no_segment() -> None:
     assert shown([3, 4, 5], [1.0] * 3).segments == ()
+
+
+def named(rows: Any, below: float) -> list[str]:
+    """The action that the segments name at each of these rows, which are a second apart; "" in gaps."""
+    ready = spotting.Spotter(card(below, ("a", "b", "c")), says, LiveConfig())
+    middles = np.arange(len(rows)) + 0.5
+    found = ready.segments(None, middles, np.array(rows, np.float64), (0.0, float(len(rows))))
+    return [next((s.action for s in found if s.start <= at < s.stop), "") for at in middles.tolist()]
+
+
+def test_no_action_is_named_that_the_model_was_never_sure_of() -> None:
+    # a leads in a gap, and b is ahead of it by less than the lead from the moment at which anything is sure.
+    assert named([(0.15, 0.14, 0.71)] + [(0.19, 0.18, 0.63)] * 3, 0.6) == ["c"] * 4
+    assert named([(0.36, 0.34, 0.3)] + [(0.42, 0.5, 0.08)] * 4, 0.4)[1:] == ["b"] * 4
+
+
+def test_an_action_that_is_unsure_yields_to_one_that_is_sure() -> None:
+    assert named([(0.6, 0.3, 0.1), (0.4, 0.48, 0.12), (0.4, 0.48, 0.12)], 0.45) == ["a", "b", "b"]
+
+
+def test_a_lead_of_less_than_ten_points_changes_no_name() -> None:
+    assert named([(0.6, 0.3, 0.1), (0.45, 0.5, 0.05), (0.5, 0.45, 0.05)], 0.4) == ["a"] * 3
+    assert named([(0.6, 0.3, 0.1), (0.3, 0.38, 0.32)], 0.5) == ["a"] * 2  # neither is sure: the one before goes on
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_segments_name_follows_from_what_is_shown(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows = spotting.smoothed(random.dirichlet([0.4] * 3, 300), 0.25, 0.5)
+    below = float(random.uniform(0.35, 0.7))
+    told = named(rows, below)
+    for action, row in zip(told, rows, strict=True):
+        best = float(row.max())
+        mine = row[["a", "b", "c"].index(action)] if action else 0.0
+        assert action or best < below, "a moment at which the model is sure lies in a segment"
+        assert not action or (best - mine < 0.1 and not best >= below > mine and mine >= below / 2)
+    for action, run in itertools.groupby(range(len(rows)), key=told.__getitem__):
+        best, moments = rows.max(axis=1), list(run)
+        column = rows[:, ["a", "b", "c"].index(action)] if action else best
+        assert not action or any(column[n] == best[n] >= below for n in moments)
 
 
 def test_smoothing_keeps_sums_and_moves_nothing() -> None:
