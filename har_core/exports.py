@@ -18,6 +18,8 @@ from har_core.lanes import Analysis, Lane
 from har_core.values import Segment, is_nothing
 
 COLUMNS = ("video", "person", "action", "start", "stop", "probability")
+LABEL_STUDIO_VIDEOS = "/data/local-files/?d=videos/"
+"""Where Label Studio finds a video: in the folder `videos` of what it may serve. By a name alone it finds none."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _MIME = {
     ".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm", ".avi": "video/x-msvideo",
@@ -163,7 +165,7 @@ def to_elan(analysis: Analysis, media: str, *, made: datetime | None = None) -> 
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def to_label_studio(analyses: Iterable[Analysis], *, prefix: str = "") -> str:
+def to_label_studio(analyses: Iterable[Analysis], *, prefix: str = LABEL_STUDIO_VIDEOS) -> str:
     """Tasks with predictions for Label Studio's `TimelineLabels` (https://labelstud.io/tags/timelinelabels).
 
     Frames count from 1, at the rate of each video, which stands in its task as `fps`: the project needs what
@@ -171,7 +173,7 @@ def to_label_studio(analyses: Iterable[Analysis], *, prefix: str = "") -> str:
 
     Args:
         analyses: what was found.
-        prefix: put before each file's name to make its address, such as `/data/local-files/?d=videos/`.
+        prefix: put before each file's name to make its address.
     """
     return json.dumps([_task(analysis, prefix) for analysis in analyses], ensure_ascii=False, indent=1)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from har_core.commands import FETCH, model_folder, print_timeline
 from har_core.errors import Cancelled, CheckpointError, ConfigError, HarError
+from har_core.exports import LABEL_STUDIO_VIDEOS
 from har_core.terminal import print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--label-studio", "write tasks with predictions for Label Studio", "OUT.json"),
     ):
         files.add_argument(flag, nargs="?", type=Path, const=Path(_HERE), metavar=metavar, help=what)
+    files.add_argument(
+        "--videos-at", default=LABEL_STUDIO_VIDEOS, metavar="ADDRESS",
+        help="what Label Studio finds before the name of a video (default: those in its folder `videos`)",
+    )  # fmt: skip
 
 
 def predict(given: argparse.Namespace) -> int:
@@ -273,7 +278,7 @@ def _targets(given: argparse.Namespace, clips: Sequence[Path]) -> dict[str, list
             found[kind] = _named(place, clips, suffix) if is_folder else [place]
         else:
             found[kind] = [place / f"predictions{suffix}" if is_folder else place]
-        for target in found[kind]:
+        for target in [*found[kind], *([_interface(found[kind][0])] if kind == "label_studio" else [])]:
             there = _identity(target)
             if there is not None and there in sources:
                 raise ConfigError(f"{flag} would write over the video {target}. Name another file.")
@@ -319,7 +324,18 @@ def _write_together(given: argparse.Namespace, analyses: "Sequence[Analysis]") -
     if "csv" in targets:
         _write(targets["csv"][0], exports.to_csv(analyses))
     if "label_studio" in targets:
-        _write(targets["label_studio"][0], exports.to_label_studio(analyses))
+        tasks = targets["label_studio"][0]
+        _write(tasks, exports.to_label_studio(analyses, prefix=given.videos_at))
+        interface = _interface(tasks)
+        classes = dict.fromkeys(action for analysis in analyses for action in analysis.classes)
+        _write(interface, exports.label_studio_config(list(classes)))
+        print(f"har_core: note: Label Studio wants the text of {interface} in the project's settings (Labeling "
+              f"Interface, Code); then import {tasks}.", file=sys.stderr)  # fmt: skip
+
+
+def _interface(tasks: Path) -> Path:
+    """Beside the tasks for Label Studio, what its project is to be set up with."""
+    return tasks.with_suffix(".xml")
 
 
 def _write(path: Path, text: str) -> None:

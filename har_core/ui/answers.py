@@ -290,10 +290,26 @@ def _take_away(task: Task, analysis: Analysis) -> None:
             ("JSON", lambda: exports.to_json([analysis]), "json", "application/json"),
             ("WebVTT", lambda: exports.to_vtt(analysis), "vtt", "text/vtt"),
             ("ELAN", lambda: exports.to_elan(analysis, intake.harmless(analysis.name)), "eaf", "application/xml"),
-            ("Label Studio", lambda: exports.to_label_studio([analysis]), "labelstudio.json", "application/json"),
         ):
             st.download_button(label, make, f"{stem}.{ending}", mime, key=f"as {label}", on_click="ignore",
                                icon=":material/download:")  # fmt: skip
+        with st.popover("Label Studio", icon=":material/download:"):
+            _for_label_studio(analysis, stem)
+
+
+def _for_label_studio(analysis: Analysis, stem: str) -> None:
+    """The tasks, and what a project must be set up with to take them."""
+    st.markdown("**1.** In the project's settings, **Labeling Interface**, **Code**, put this:")
+    st.code(exports.label_studio_config(analysis.classes), language="xml", height=160)
+    st.markdown("**2.** Say where Label Studio finds the video, then import the tasks.")
+    address = st.text_input(
+        "What comes before the video's name", exports.LABEL_STUDIO_VIDEOS, key="label studio address",
+        help="As it stands: a folder `videos` that is connected to the project as Local files. A web address will do.",
+    )  # fmt: skip
+    st.download_button(
+        "Tasks", lambda: exports.to_label_studio([analysis], prefix=address), f"{stem}.labelstudio.json",
+        "application/json", key="as Label Studio", on_click="ignore", icon=":material/download:", type="primary",
+    )  # fmt: skip
 
 
 def verdict(top: tuple[tuple[str, float], ...], *, unsure: bool, seen: tuple[str, ...] = ()) -> str:

@@ -68,7 +68,9 @@ def test_a_clip_is_named_and_a_broken_one_gets_its_sentence(own: Path, clips: Pa
     assert "my clip.mp4" in said(app) and "Your videos" in said(app)
     assert not app.file_uploader[0].value  # nothing uploaded stays in memory
     labels = {d.label for d in app.get("download_button")}
-    assert labels >= {"CSV", "JSON", "WebVTT", "ELAN", "Label Studio"}
+    assert labels >= {"CSV", "JSON", "WebVTT", "ELAN", "Tasks"}
+    # What Label Studio must be told before it takes the tasks stands beside them.
+    assert app.code[0].value.startswith("<View>") and 'value="bright"' in app.code[0].value
     k = app.slider[0]
     assert (k.min, k.max, k.value) == (1, 2, 2)  # no more actions than there are
     assert not k.set_value(1).run().exception

@@ -203,6 +203,12 @@ def test_label_studio_tasks() -> None:
     assert shown.attrib["frameRate"] == "$fps" and shown.attrib["value"] == "$video"
 
 
+def test_label_studio_gets_an_address_that_it_can_serve() -> None:
+    (task,) = json.loads(exports.to_label_studio([found("a b&c.mp4")]))
+    # A name alone is never found: Label Studio 1.23.2 shows an empty player for ever.
+    assert task["data"]["video"] == "/data/local-files/?d=videos/a%20b%26c.mp4"
+
+
 # --- an analysis.json that a hand or a disk has changed -----------------------------------------------------------
 
 ENDLESS, BAD = 10**400, "\ud800"

@@ -81,14 +81,27 @@ def test_every_file(run: Run, finder: Any, tiny: Path, tiny_model: Path, here: P
         clip, "--model", tiny_model, "--people", "--json", "--video", "drawn.mp4", "--vtt", "a.vtt", "--csv", "b.csv",
         "--elan", "c.eaf", "--label-studio", "d.json",
     )  # fmt: skip
-    assert code == 0 and json.loads(out)[0]["people"] and len(err.splitlines()) == 1
-    assert sorted(p.name for p in here.iterdir()) == ["a.vtt", "b.csv", "c.eaf", "d.json", "drawn.mp4"]
+    assert code == 0 and json.loads(out)[0]["people"] and len(err.splitlines()) == 2
+    assert sorted(p.name for p in here.iterdir()) == ["a.vtt", "b.csv", "c.eaf", "d.json", "d.xml", "drawn.mp4"]
     assert video.browsers_play(here / "drawn.mp4") and (here / "a.vtt").read_text().startswith("WEBVTT\n")
     rows = list(csv.DictReader((here / "b.csv").open(newline="")))
     assert {row["person"] for row in rows} == {"", "1"} and rows[0]["video"] == clip.name
     tiers = ElementTree.parse(here / "c.eaf").iter("TIER")
     assert [tier.attrib["TIER_ID"] for tier in tiers] == ["Whole picture", "Person 1"]
-    assert json.loads((here / "d.json").read_text())[0]["data"]["video"] == clip.name
+    assert json.loads((here / "d.json").read_text())[0]["data"]["video"] == f"/data/local-files/?d=videos/{clip.name}"
+    assert "d.xml" in err and "Labeling Interface" in err
+    labels = {label.attrib["value"] for label in ElementTree.parse(here / "d.xml").iter("Label")}
+    assert "rise" in labels
+
+
+def test_where_label_studio_finds_the_videos(run: Run, tiny: Path, tiny_model: Path, here: Path) -> None:
+    clip = tiny / "rise" / "v_rise_g04_c01.mp4"
+    address = "https://videos.example/films/"
+    code, _, _ = run(clip, "--model", tiny_model, "--label-studio", "d.json", "--videos-at", address)
+    assert code == 0 and json.loads((here / "d.json").read_text())[0]["data"]["video"] == address + clip.name
+    (here / "e.xml").symlink_to(clip)
+    code, _, err = run(here / "e.xml", "--model", tiny_model, "--label-studio", "e.json")
+    assert code == 1 and "would write over the video" in err and (here / "e.xml").is_symlink()
 
 
 def test_bare_flags_name_the_files(run: Run, tiny: Path, tiny_model: Path, here: Path, tmp_path: Path) -> None:
