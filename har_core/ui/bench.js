@@ -6,13 +6,6 @@ const COLOURS = ["#ea580c", "#0891b2", "#8b5cf6", "#16a34a", "#db2777", "#2563eb
 const CLOSE = [2, 5, 10, 30, 60]; // seconds on the close line
 const states = new WeakMap();
 
-function element(kind, name, text) {
-  const made = document.createElement(kind);
-  if (name) made.className = name;
-  if (text !== undefined) made.textContent = text; // never innerHTML: names are the user's
-  return made;
-}
-
 // When each frame begins, in seconds.
 function timesOf(clock) {
   if (clock.count) return Float64Array.from({ length: clock.count }, (_, n) => n / clock.rate);

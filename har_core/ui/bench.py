@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from har_core.cuts import Cut, steady
+from har_core.ui.scripts import script
 
 _HERE = Path(__file__).parent
 
@@ -72,6 +73,8 @@ def _nothing() -> None:
 @functools.cache
 def _component() -> Callable[..., Any]:
     """Registered once: each further time would warn, and the browser would build the bench anew."""
-    html, css, js = ((_HERE / f"bench.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    component: Callable[..., Any] = st.components.v2.component("har_cutting_bench", html=html, css=css, js=js)
+    html, css = ((_HERE / f"bench.{kind}").read_text("utf-8") for kind in ("html", "css"))
+    component: Callable[..., Any] = st.components.v2.component(
+        "har_cutting_bench", html=html, css=css, js=script("bench")
+    )
     return component

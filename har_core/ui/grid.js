@@ -8,13 +8,6 @@ const BOX = 4 / 3;
 // One state for each place on a page: Streamlit calls the function below anew whenever the data changes.
 const states = new WeakMap();
 
-function element(kind, name, text) {
-  const made = document.createElement(kind);
-  if (name) made.className = name;
-  if (text !== undefined) made.textContent = text; // never innerHTML: names are the user's
-  return made;
-}
-
 function picture(card) {
   const box = element("div", "picture");
   if (card.strip) {

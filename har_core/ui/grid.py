@@ -13,6 +13,8 @@ from typing import Any
 
 import streamlit as st
 
+from har_core.ui.scripts import script
+
 _HERE = Path(__file__).parent
 
 
@@ -78,7 +80,7 @@ def _nothing() -> None:
 
 @functools.cache
 def _assets() -> tuple[str, str]:
-    return (_HERE / "grid.css").read_text("utf-8"), (_HERE / "grid.js").read_text("utf-8")
+    return (_HERE / "grid.css").read_text("utf-8"), script("grid")
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from har_core.ui.frame import chart, go_to, plain, reporting
 from har_core.ui.loaders import Model, playable, predictor
 from har_core.ui.picking import show_clips
 from har_core.ui.reading import known_facts
+from har_core.ui.scripts import script
 from har_core.ui.shelf import shelf
 from har_core.values import Clip
 
@@ -277,6 +278,8 @@ def alike(model: Model, source: Dataset, clip: Clip, *, number: int = _ALIKE) ->
 @functools.cache
 def _component() -> Callable[..., Any]:
     """Registered once: each further time would warn, and the browser would build the panel anew."""
-    html, css, js = ((_HERE / f"inspector.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    component: Callable[..., Any] = st.components.v2.component("har_clip_inspector", html=html, css=css, js=js)
+    html, css = ((_HERE / f"inspector.{kind}").read_text("utf-8") for kind in ("html", "css"))
+    component: Callable[..., Any] = st.components.v2.component(
+        "har_clip_inspector", html=html, css=css, js=script("inspector")
+    )
     return component

@@ -5,13 +5,6 @@
 const states = new WeakMap();
 const percent = (share) => (share > 0.9995 ? "100" : (100 * share).toFixed(share > 0.1 && share < 0.95 ? 0 : 1));
 
-function element(kind, name, text) {
-  const made = document.createElement(kind);
-  if (name) made.className = name;
-  if (text !== undefined) made.textContent = text; // never innerHTML: names are the user's
-  return made;
-}
-
 export default function (component) {
   const { data, parentElement } = component;
   let s = states.get(parentElement);

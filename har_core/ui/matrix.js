@@ -8,13 +8,6 @@ const MEDIUM = 40;
 // One state for each place on a page: Streamlit calls the function below anew whenever the data changes.
 const states = new WeakMap();
 
-function element(kind, name, text) {
-  const made = document.createElement(kind);
-  if (name) made.className = name;
-  if (text !== undefined) made.textContent = text; // never innerHTML: names are the user's
-  return made;
-}
-
 function heading(text, scope) {
   const made = element("th", scope === "col" ? "column" : "row");
   made.scope = scope;
@@ -32,7 +25,7 @@ function words(data, row, column, cell) {
     return many === 0 ? `${what}: as often` : `${what}: ${Math.abs(many)} ${many > 0 ? "more" : "fewer"}`;
   }
   const clips = cell ? cell[2] : 0;
-  const share = cell ? `, ${cell[3]} % of ${data.unit === "columns" ? `what is called ${said}` : `all ${truth}`}` : "";
+  const share = cell ? `, ${cell[3]}% of ${data.unit === "columns" ? `what is called ${said}` : `all ${truth}`}` : "";
   const many = `${clips} clip${clips === 1 ? "" : "s"}`;
   return right ? `${truth}: ${many} recognised${share}` : `${truth} taken for ${said}: ${many}${share}`;
 }
@@ -64,7 +57,7 @@ function table(data, cells) {
         if (strength > 0.55) box.classList.add("strong");
         const percent = !shift && data.unit !== "counts";
         const text = shift ? (cell[2] > 0 ? `+${cell[2]}` : `−${-cell[2]}`)
-          : percent ? (size === "large" ? `${cell[3]} %` : `${cell[3]}`) : `${cell[2]}`;
+          : percent ? (size === "large" ? `${cell[3]}%` : `${cell[3]}`) : `${cell[2]}`;
         box.textContent = text;
         if (text.length > 2) box.classList.add("long");
       }

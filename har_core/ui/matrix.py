@@ -15,6 +15,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from har_core.confusion import Unit, shares
+from har_core.ui.scripts import script
 
 _HERE = Path(__file__).parent
 Cell = tuple[str, str]
@@ -85,7 +86,7 @@ def _nothing() -> None:
 @functools.cache
 def _component() -> Callable[..., Any]:
     """Registered once: each further time would warn, and the browser would build it anew."""
-    css, js = ((_HERE / f"matrix.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    css, js = (_HERE / "matrix.css").read_text("utf-8"), script("matrix")
     box = '<div class="frame"><div class="scroll"></div><div class="told" aria-live="polite"></div></div>'
     component: Callable[..., Any] = st.components.v2.component("har_matrix", html=box, css=css, js=js)
     return component

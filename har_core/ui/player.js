@@ -1,30 +1,11 @@
 // A video with lanes below it: one for the whole picture, one for each person; what was done when, linked with the film.
-// `data`: {stamp, url, film, save, outdated, seconds, k, colours: [css], classes: [name], unsure: p, frames: image, stills: n,
-//   vtt, mend: bool, seek: seconds | null, lanes: [{track, name, short, portrait, start, stop, unsure, top: [[class, p]],
+// `data`: {stamp, url, film, save, outdated, seconds, k, colours: [css], classes: [name], unsure: p, lead: p | null, stills: n,
+//   frames: image, vtt, mend: bool, seek: seconds | null, lanes: [{track, name, short, portrait, start, stop, unsure, top: [[class, p]],
 //   segments: [[class, start, stop, p]], moments: base64 float32, tops: base64 uint16 [class, p / 1e4] * each}], each: n}.
 // State `unplayable`: url that the browser cannot play. Trigger `fix`: {stamp, what: "merge" | "split", track, other, seconds}.
-const STEPS = [0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const LEAST_VIEW = 2; // seconds: nothing is shown closer
-const ROWS = 800; // of the table: more makes the page slow
 const FIRST = 8; // people that are shown at first: those in view longest
 const states = new WeakMap();
-
-function element(kind, name, text) {
-  const made = document.createElement(kind);
-  if (name) made.className = name;
-  if (text !== undefined) made.textContent = text; // never innerHTML: names are the user's
-  return made;
-}
-
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
-const percent = (p) => `${Math.round(100 * p)} %`;
-
-function spoken(seconds, digits = 1) {
-  const scale = 10 ** digits, all = Math.max(0, Math.round(seconds * scale)), whole = Math.floor(all / scale);
-  const hours = Math.floor(whole / 3600), two = (n) => String(n).padStart(2, "0");
-  const rest = digits ? `.${all % scale}` : "";
-  return `${hours ? `${hours}:${two(Math.floor(whole / 60) % 60)}` : Math.floor(whole / 60)}:${two(whole % 60)}${rest}`;
-}
 
 function fresh() {
   return { stamp: undefined, url: "", film: "", lanes: [], view: [0, 1], chosen: 0, annotated: false, said: true, track: "", vtt: "", hover: null, drawn: "", all: false, few: new Set() };
@@ -37,38 +18,8 @@ export default function (component) {
   const $ = (name) => parentElement.querySelector(`.${name}`);
   const player = $("player"), film = $("film"), rows = $("rows"), ruler = $("ruler"), tip = $("tip");
   const length = Math.max(0.04, data.seconds);
-  const colour = (n) => data.colours[n] ?? "#64748b";
-  const name = (n) => data.classes[n] ?? "";
   const now = () => Math.min(length, film.currentTime || 0);
   const say = (text) => { $("told").textContent = text; };
-
-  // ---- what was found at an instant ----
-  // The most probable actions of a lane then, as [class, p]; nothing where the person is not in view.
-  function at(lane, seconds) {
-    const m = lane.when;
-    if (!m.length || seconds < lane.start - 1 || seconds > lane.stop + 1) return [];
-    let low = 0, high = m.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (m[middle] < seconds) low = middle + 1; else high = middle;
-    }
-    if (low && Math.abs(m[low - 1] - seconds) <= Math.abs(m[low] - seconds)) low -= 1;
-    const found = [];
-    for (let i = 0; i < data.each; i++) {
-      const place = 2 * (low * data.each + i);
-      found.push([lane.tops[place], lane.tops[place + 1] / 1e4]);
-    }
-    return found;
-  }
-  const held = (lane, seconds) => lane.segments.find(([, start, stop]) => start <= seconds && seconds < stop);
-
-  // What to say of a lane at an instant: the action of its segment, else that it is unsure, or away.
-  function verdict(lane, seconds) {
-    const segment = held(lane, seconds);
-    if (segment) return [name(segment[0]), false];
-    if (seconds < lane.start - 0.05 || seconds > lane.stop + 0.05) return ["not in view", true];
-    return ["unsure", true];
-  }
 
   // ---- the film ----
   function seek(seconds) {
@@ -82,7 +33,7 @@ export default function (component) {
     seek(segment[1]);
     reveal(segment[1]);
     choose(s.chosen);
-    say(`${lane.name}: ${name(segment[0])}, ${spoken(segment[1])} to ${spoken(segment[2])}, ${percent(segment[3])}.`);
+    say(`${lane.name}: ${name(data, segment[0])}, ${spoken(segment[1])} to ${spoken(segment[2])}, ${percent(segment[3])}.`);
   }
 
   function show(annotated) {
@@ -125,40 +76,23 @@ export default function (component) {
   }
 
   // ---- what is drawn ----
-  const share = (seconds) => (seconds - s.view[0]) / (s.view[1] - s.view[0]);
-
-  function bars(box, found) {
-    const old = [...box.children];
-    found.slice(0, data.k).forEach(([which, p], n) => {
-      let bar = old[n];
-      if (!bar) {
-        bar = element("div", "bar");
-        bar.append(element("i"), element("span"), element("b"));
-        box.append(bar);
-      }
-      bar.style.setProperty("--tint", colour(which));
-      bar.children[0].style.width = `${100 * p}%`;
-      if (bar.children[1].textContent !== name(which)) bar.children[1].textContent = bar.children[1].title = name(which);
-      bar.children[2].textContent = percent(p);
-    });
-    old.slice(Math.min(found.length, data.k)).forEach((bar) => bar.remove());
-  }
+  const across = (seconds) => share(s.view, seconds); // of the timeline
 
   // Where the film is: cheap, for it is done at every frame.
   function place(seconds) {
     const [low, high] = s.view;
     if (!film.paused && (seconds > high || seconds < low) && high - low < length - 1e-6) look(seconds - 0.1 * (high - low), high - low);
-    const over = $("over"), head = over.querySelector(".head"), x = share(seconds);
+    const over = $("over"), head = over.querySelector(".head"), x = across(seconds);
     head.hidden = x < -0.001 || x > 1.001;
     head.style.transform = `translateX(${Math.min(1, x) * over.clientWidth}px)`;
     const lane = s.lanes[s.chosen];
     if (lane) {
-      const [text, doubt] = verdict(lane, seconds);
+      const [text, doubt] = verdict(lane, seconds, data.classes);
       $("who").textContent = lane.name;
       $("when").textContent = spoken(seconds);
       $("said").textContent = text;
       $("said").classList.toggle("doubt", doubt);
-      bars($("moment"), at(lane, seconds));
+      drawBars(data, $("moment"), probable(lane, seconds, data.each));
     }
     $("clock").textContent = `${spoken(seconds)} / ${spoken(length, 0)}`;
     ruler.setAttribute("aria-valuenow", seconds.toFixed(1));
@@ -178,75 +112,17 @@ export default function (component) {
     drawLanes();
     place(now());
   }
-  const zoom = (by, around = now()) => look(around - share(around) * (s.view[1] - s.view[0]) * by, (s.view[1] - s.view[0]) * by);
+  const zoom = (by, around = now()) => look(around - across(around) * (s.view[1] - s.view[0]) * by, (s.view[1] - s.view[0]) * by);
   function reveal(seconds) {
     const [low, high] = s.view;
     if (seconds < low || seconds > high) look(seconds - 0.2 * (high - low), high - low);
   }
 
-  function drawRuler() {
-    const [low, high] = s.view, width = Math.max(80, ruler.clientWidth), parts = [];
-    if (data.frames) {
-      const image = s.image;
-      if (image?.complete && image.naturalWidth) {
-        const each = (image.naturalWidth / data.stills) * (34 / image.naturalHeight);
-        const room = ((length / data.stills) / (high - low)) * width, stride = Math.max(1, Math.ceil(each / room));
-        for (let n = Math.floor(stride / 2); n < data.stills; n += stride) {
-          const x = share(((n + 0.5) * length) / data.stills) * width;
-          if (x < -each || x > width + each) continue;
-          const still = element("div", "still");
-          Object.assign(still.style, { left: `${x}px`, width: `${each}px`, backgroundImage: `url(${data.frames})`,
-            backgroundSize: `${each * data.stills}px 34px`, backgroundPosition: `${-n * each}px 0` });
-          parts.push(still);
-        }
-      }
-    }
-    const step = STEPS.find((one) => (one / (high - low)) * width >= 58) ?? 7200;
-    for (let n = Math.ceil(low / step); n * step <= high; n++) {
-      if (share(n * step) * width > width - 30) break;
-      const mark = element("div", "mark", spoken(n * step, step < 1 ? 1 : 0));
-      mark.style.left = `${100 * share(n * step)}%`;
-      parts.push(mark);
-    }
-    ruler.replaceChildren(...parts);
-  }
-
-  function drawTrack(lane, track) {
-    const [low, high] = s.view, width = Math.max(80, track.clientWidth), parts = [];
-    const lay = (box, from, to) => {
-      const left = Math.max(-0.01, share(from)), right = Math.min(1.01, share(to));
-      box.style.left = `${100 * left}%`;
-      box.style.width = `${100 * Math.max(0, right - left)}%`;
-      return box;
-    };
-    parts.push(lay(element("div", "span"), lane.start, lane.stop));
-    let end = -1;
-    lane.segments.forEach((segment, n) => {
-      const [which, start, stop, p] = segment;
-      if (stop <= low || start >= high) return;
-      const from = share(start) * width, to = share(stop) * width;
-      if (to - from < 1.5 && from < end + 0.5) return; // so close that nobody could tell them apart: zoom in
-      end = to;
-      const box = lay(element("button", "seg"), start, stop);
-      box.type = "button";
-      box.style.setProperty("--tint", colour(which));
-      Object.assign(box.dataset, { start, stop, n });
-      box.tabIndex = n === (lane.focus ?? 0) ? 0 : -1; // one stop of the Tab key for each lane
-      box.ariaLabel = `${lane.name}: ${name(which)}, ${spoken(start)} to ${spoken(stop)}, ${percent(p)}`;
-      if (Math.min(to, width) - Math.max(from, 0) > 34) { box.classList.add("wide"); box.textContent = name(which); }
-      parts.push(box);
-    });
-    const focused = track.getRootNode().activeElement?.closest?.(".seg");
-    const again = focused && track.contains(focused) ? focused.dataset.n : null;
-    track.replaceChildren(...parts);
-    const boxes = [...track.querySelectorAll(".seg")];
-    if (boxes.length && !boxes.some((box) => box.tabIndex === 0)) boxes[0].tabIndex = 0;
-    if (again !== null) boxes.find((box) => box.dataset.n === again)?.focus({ preventScroll: true });
-  }
+  const rule = () => drawRuler(data, ruler, s.view, length, s.image);
 
   function drawLanes() {
-    drawRuler();
-    [...rows.children].forEach((row, n) => { if (!row.hidden) drawTrack(s.lanes[n], row.querySelector(".track")); });
+    rule();
+    [...rows.children].forEach((row, n) => { if (!row.hidden) drawTrack(data, row.querySelector(".track"), s.view, s.lanes[n]); });
     const whole = s.view[1] - s.view[0] >= length - 1e-6;
     $("wider").disabled = whole;
     $("nearer").disabled = s.view[1] - s.view[0] <= Math.min(LEAST_VIEW, length) + 1e-6;
@@ -256,35 +132,16 @@ export default function (component) {
     s.chosen = n;
     [...rows.children].forEach((row, i) => { row.classList.toggle("chosen", i === n && s.lanes.length > 1); row.querySelector("button.name").setAttribute("aria-pressed", String(i === n)); });
     for (const card of player.querySelectorAll(".person")) card.classList.toggle("chosen", +card.dataset.lane === n);
-    bars($("overall"), s.lanes[n]?.top ?? []);
+    drawBars(data, $("overall"), s.lanes[n]?.top ?? []);
     place(now());
   }
 
-  function face(lane) {
-    const made = element("img");
-    made.src = lane.portrait;
-    made.alt = "";
-    return made;
-  }
-
   function buildRows() {
-    const made = s.lanes.map((lane, n) => {
-      const row = element("div", "row"), label = element("button", "name"), track = element("div", "track");
-      label.type = "button";
-      label.ariaLabel = `${lane.name}: show its probabilities`;
-      if (lane.portrait) label.append(face(lane));
-      label.append(element("span", "", lane.short));
-      if (lane.track === null) label.append(element("span", "long", "picture"));
-      label.onclick = () => choose(n);
-      track.dataset.lane = n;
-      track.setAttribute("role", "group");
-      track.ariaLabel = `${lane.name}: ${lane.segments.length} segments`;
-      row.append(label, track);
-      return row;
-    });
-    rows.replaceChildren(...made);
+    rows.replaceChildren(...s.lanes.map((lane, n) => laneRow(lane, n, () => choose(n))));
     $("people").replaceChildren(...s.lanes.map(person).filter(Boolean));
-    buildTable();
+    const body = tableRows(data, s.lanes, jump);
+    parentElement.querySelector("tbody").replaceChildren(...body);
+    $("twin").hidden = !body.length;
     const people = s.lanes.map((lane, n) => [n, lane.stop - lane.start]).filter(([n]) => s.lanes[n].track !== null);
     s.few = new Set(people.sort((a, b) => b[1] - a[1]).slice(0, FIRST).map(([n]) => n));
     fold();
@@ -302,59 +159,16 @@ export default function (component) {
 
   function person(lane, n) {
     if (lane.track === null) return null;
-    const card = element("div", "person"), picture = element(lane.portrait ? "img" : "div", "portrait"), head = element("h4");
-    card.setAttribute("role", "listitem");
-    card.dataset.lane = n;
-    if (lane.portrait) { picture.src = lane.portrait; picture.alt = lane.name; }
-    picture.title = "Show this person's probabilities";
-    picture.onclick = () => { choose(n); seek(lane.start); reveal(lane.start); };
-    head.append(element("span", "", lane.name), element("small", "", `${spoken(lane.start)} – ${spoken(lane.stop)}`));
-    const box = element("div", "bars");
-    bars(box, lane.top.slice(0, 3));
-    card.append(picture, head, box);
-    if (data.mend) card.append(mending(lane, n));
-    return card;
+    return personCard(data, lane, n, s.lanes.filter((one) => one.track !== null && one !== lane), {
+      choose: () => { choose(n); seek(lane.start); reveal(lane.start); },
+      merge: (other) => fix({ what: "merge", track: lane.track, other, seconds: 0 }),
+      split: () => fix({ what: "split", track: lane.track, other: 0, seconds: now() }),
+    });
   }
 
   function fix(what) {
     say(what.what === "merge" ? "Merging" : "Splitting");
     setTriggerValue("fix", { stamp: data.stamp, ...what });
-  }
-
-  function mending(lane, n) {
-    const box = element("div", "mend"), others = s.lanes.filter((one) => one.track !== null && one !== lane);
-    if (others.length) {
-      const merge = element("select", "small");
-      merge.ariaLabel = `${lane.name} is the same as`;
-      merge.append(new Option("Same person as …", ""), ...others.map((one) => new Option(one.name, String(one.track))));
-      merge.onchange = () => { if (merge.value) fix({ what: "merge", track: lane.track, other: Number(merge.value), seconds: 0 }); };
-      box.append(merge);
-    }
-    const cut = element("button", "small cut", "Split");
-    cut.type = "button";
-    cut.dataset.lane = n;
-    cut.title = "From here on it is somebody else";
-    cut.onclick = () => fix({ what: "split", track: lane.track, other: 0, seconds: now() });
-    box.append(cut);
-    return box;
-  }
-
-  function buildTable() {
-    const body = parentElement.querySelector("tbody"), made = [];
-    for (const lane of s.lanes) for (const segment of lane.segments) {
-      if (made.length >= ROWS) break;
-      const [which, start, stop, p] = segment, row = element("tr"), go = element("button", "jump", spoken(start));
-      go.type = "button";
-      go.ariaLabel = `Go to ${spoken(start)}`;
-      go.onclick = () => jump(lane, segment);
-      const cells = [element("td", "", lane.name), element("td", "", name(which)), element("td"), element("td", "", spoken(stop)), element("td", "", percent(p))];
-      cells[2].append(go);
-      row.append(...cells);
-      made.push(row);
-    }
-    if (made.length >= ROWS) made.push(Object.assign(element("tr"), { innerHTML: "<td colspan='5'>The rest is in the CSV.</td>" }));
-    body.replaceChildren(...made);
-    $("twin").hidden = !made.length;
   }
 
   // ---- hands ----
@@ -366,19 +180,11 @@ export default function (component) {
   function hover(track, seconds) {
     const lane = track === ruler ? s.lanes[0] : s.lanes[+track.dataset.lane], ghost = $("over").querySelector(".ghost");
     ghost.hidden = false;
-    ghost.style.transform = `translateX(${share(seconds) * $("over").clientWidth}px)`;
-    const head = element("div", "title"), lines = at(lane, seconds).slice(0, 3).map(([which, p]) => {
-      const line = element("p");
-      line.style.setProperty("--tint", colour(which));
-      line.append(element("span", "", name(which)), element("b", "", percent(p)));
-      return line;
-    });
-    head.append(element("span", "", lane.name), element("span", "", spoken(seconds)));
-    const [text, doubt] = verdict(lane, seconds);
-    tip.replaceChildren(head, ...(doubt ? [element("div", "", text)] : []), ...lines);
+    ghost.style.transform = `translateX(${across(seconds) * $("over").clientWidth}px)`;
+    tip.replaceChildren(...tipParts(data, lane, seconds, probable(lane, seconds, data.each).slice(0, 3)));
     tip.hidden = false;
     const frame = player.getBoundingClientRect(), box = track.getBoundingClientRect();
-    const x = box.left - frame.left + share(seconds) * box.width, wide = tip.offsetWidth;
+    const x = box.left - frame.left + across(seconds) * box.width, wide = tip.offsetWidth;
     tip.style.left = `${Math.max(0, Math.min(frame.width - wide, x - wide / 2))}px`;
     const above = box.top - frame.top - tip.offsetHeight - 8;
     tip.style.top = `${above}px`;
@@ -482,7 +288,7 @@ export default function (component) {
   if (signature !== s.drawn) {
     s.drawn = signature;
     const track = s.lanes[s.chosen]?.track;
-    s.lanes = data.lanes.map((lane) => ({ ...lane, when: new Float32Array(bytes(lane.moments)), tops: new Uint16Array(bytes(lane.tops)) }));
+    s.lanes = data.lanes.map(decoded);
     s.chosen = Math.max(0, s.lanes.findIndex((lane) => lane.track === (track ?? null)));
     s.image = null;
     say("");
@@ -490,11 +296,15 @@ export default function (component) {
   }
   if (data.frames && !s.image) {
     s.image = new Image();
-    s.image.onload = drawRuler;
+    s.image.onload = rule;
     s.image.src = data.frames;
   }
+  const ahead = data.lead ? `, by less than ${Math.round(100 * data.lead)} points` : "";
   const short = data.lanes.length === 1 && data.lanes[0].segments.length < 2 && data.still;
   $("lanes").hidden = $("zooming").hidden = short;
+  $("hint").hidden = short || !s.lanes.some((lane) => lane.segments.length);
+  $("hint").textContent = `A bar names an action of which the model was ${percent(data.unsure)} sure at some moment. It goes on`
+    + ` while at least half of that is left, so at single moments another action may be ahead${ahead}.`;
   $("annotated").textContent = data.outdated ? "Annotated, before your corrections" : "Annotated";
   $("subtitles").hidden = !data.vtt;
   $("save").hidden = !data.film;

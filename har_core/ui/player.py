@@ -16,6 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from har_core.lanes import Analysis, Lane
+from har_core.ui.scripts import script
 from har_core.values import is_nothing
 
 _HERE = Path(__file__).parent
@@ -102,6 +103,7 @@ def message(
         "stamp": stamp, "url": film.url, "film": film.annotated, "save": film.save, "outdated": film.outdated,
         "seconds": analysis.properties.seconds, "k": min(k, each), "each": each, "vtt": vtt, "mend": mend, "seek": None,
         "classes": list(analysis.classes), "colours": colours(analysis.classes), "unsure": analysis.unsure_below,
+        "lead": analysis.settings.get("hysteresis"),
         "frames": _picture(film.frames), "stills": film.stills,
         "still": analysis.properties.seconds <= window,  # one window is all there is: nothing changes over time
         "lanes": [
@@ -170,6 +172,7 @@ def _nothing() -> None:
 @functools.cache
 def _component() -> Callable[..., Any]:
     """Registered once: each further time would warn, and the browser would build the player anew."""
-    html, css, js = ((_HERE / f"player.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    html, css = ((_HERE / f"player.{kind}").read_text("utf-8") for kind in ("html", "css"))
+    js = script("player_reading", "player_drawing", "player")
     component: Callable[..., Any] = st.components.v2.component("har_player", html=html, css=css, js=js)
     return component

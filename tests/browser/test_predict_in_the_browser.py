@@ -165,7 +165,7 @@ def test_hovering_shows_time_and_probabilities(ann: Viewer) -> None:
     tip = page.locator(".tip")
     expect(tip).to_be_visible()
     expect(tip).to_contain_text("Person 2")
-    expect(tip.locator("p").first).to_have_text("wave60 %")
+    expect(tip.locator("p").first).to_have_text("wave60%")
     assert second(page) < 0.05  # looking changes nothing
     page.mouse.move(10, 10)
     expect(tip).to_be_hidden()
@@ -181,7 +181,7 @@ def test_everything_can_be_reached_with_keys(ann: Viewer) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     assert abs(second(page) - 6.0) < 0.06 and shown(page) == 60
-    expect(page.locator(".told")).to_have_text("Whole picture: wave, 0:06.0 to 0:09.0, 60 %.")
+    expect(page.locator(".told")).to_have_text("Whole picture: wave, 0:06.0 to 0:09.0, 60%.")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
