@@ -25,7 +25,7 @@ MARGIN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Certainty:
-    """Scores of an evaluation with their 95 % intervals.
+    """Scores of an evaluation with their 95% intervals.
 
     `by` says what was drawn anew for F1: "group" where clips share groups and these are not too few, else "clip". All
     clips are of `groups` people or places; `shared` says whether some share one. `macro_f1` is None where no resample

@@ -19,7 +19,7 @@ _RISES = 3
 _ENOUGH = 8
 """Epochs before which nothing is said of how far a run got."""
 _FEW_VALIDATION = 30
-"""Clips below which the 95 % interval is wider than about 30 points."""
+"""Clips below which the 95% interval is wider than about 30 points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class _Curves:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the best accuracy."""
+        """The 95% interval of the best accuracy."""
         clips = self.started.validation_clips
         return wilson(round(self.best.validation_accuracy * clips), clips)
 
@@ -267,7 +267,7 @@ def _small_validation(curves: _Curves) -> Advice | None:
     # Groups are not taken apart: more may validate already than was asked for.
     share = max(curves.config.validation_fraction, clips / (clips + curves.started.train_clips))
     if not curves.config.validation_groups and share < 0.3:
-        offer = ("30 % of the clips to validate", {"validation_fraction": 0.3})
+        offer = ("30% of the clips to validate", {"validation_fraction": 0.3})
     return Advice(
         f"{clips} validation clips: ±{max(high - low, 1e-9) / 2 * 100:.0f} points",
         f"{curves.best.validation_accuracy:.0%} right of {clips} clips may as well be {low:.0%} or {high:.0%}: "

@@ -224,7 +224,7 @@ def live(given: argparse.Namespace) -> int:
         print_json(told)
         return 0
     print(f"{told['frames']} frames, {told['fps']:.1f} a second, {told['dropped']} dropped, "
-          f"latency {told['latency_ms']['p50']:.0f} ms (95 %: {told['latency_ms']['p95']:.0f} ms)")  # fmt: skip
+          f"latency {told['latency_ms']['p50']:.0f} ms (95%: {told['latency_ms']['p95']:.0f} ms)")  # fmt: skip
     print_timeline(told["people"])
     if told["trouble"]:
         print(f"har_core: {told['trouble']}", file=sys.stderr)

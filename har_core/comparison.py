@@ -46,7 +46,7 @@ class Paired:
 
     @cached_property
     def interval(self) -> Interval:
-        """95 % of the difference; whole groups are drawn anew."""
+        """95% of the difference; whole groups are drawn anew."""
         return paired_interval(self.first_right, self.second_right, self.groups)
 
     @property

@@ -95,7 +95,7 @@ def tried(
         log: draw numbers by their logarithms.
         given_up: places of tries that were given up.
         own, best: places of the first settings and of the best ones.
-        band: the 95 % interval of the own settings, in [0, 1]: within it all may be equally good.
+        band: the 95% interval of the own settings, in [0, 1]: within it all may be equally good.
     """
     figure = blank(height=230)
     apart = not all(isinstance(value, float) for value in values)

@@ -58,7 +58,7 @@ def colour_of(track_id: int) -> Colour:
 def draw(rgb: Rgb, view: LiveView, *, top: int = 3) -> Rgb:
     """The picture with a box and a plate for each person, or a plate in its corner for the whole of it.
 
-    A plate says "#3 wave 87 %", "#3 unsure", or "#3 ..." and a thin bar that fills while too little was seen.
+    A plate says "#3 wave 87%", "#3 unsure", or "#3 ..." and a thin bar that fills while too little was seen.
     Below that it has a bar for each of the `top` most probable actions, highest first: fewer or none where
     the person is small or plates would cover each other. Long names end in an ellipsis. Boxes outside
     the picture, or that are not numbers, are left out.
@@ -162,7 +162,7 @@ class _Plate:
         widest = min(15 * style.size, style.width - 2 * style.pad)
         words = {"collecting": MORE, "unsure": "unsure"}.get(reading.stage) or _name(reading, reading.action)
         # What stands at the right has a fixed width, so that the plate does not tremble.
-        room = {"collecting": 4 * style.size, "unsure": 0, "sure": _mask("100 %", style.size).shape[1]}
+        room = {"collecting": 4 * style.size, "unsure": 0, "sure": _mask("100%", style.size).shape[1]}
         number = _fitted(chip, style.size, widest)
         beside = (number.shape[1] + 2 * style.pad if chip else 0) + room[reading.stage] + 3 * style.pad
         title = _fitted(words, style.size, max(style.size, widest - beside))
@@ -173,7 +173,7 @@ class _Plate:
             chip=number,
             title=title,
             ink=LIGHT if reading.stage == "sure" else DIM,
-            percent=_mask(f"{100 * reading.probability:.0f} %" if reading.stage == "sure" else "", style.size),
+            percent=_mask(f"{100 * reading.probability:.0f}%" if reading.stage == "sure" else "", style.size),
             collected=float(np.clip(np.nan_to_num(reading.collected), 0, 1)) if reading.stage == "collecting" else None,
             bars=bars,
             width=min(max(beside + title.shape[1], min(10 * style.size, widest) if bars else 0), style.width),
@@ -267,8 +267,8 @@ def _bar(rgb: Rgb, plate: _Plate, style: _Style, corner: tuple[int, int], name: 
     wide, lower = plate.width - 2 * style.pad, y + _line_height(style.small)
     _tint(rgb, x, y, x + wide, lower, LIGHT, 0.08)
     _tint(rgb, x, y, x + round(wide * share), lower, plate.colour, BAR)
-    percent, inner = _mask(f"{100 * share:.0f} %", style.small), style.pad // 2
-    room = wide - _mask("100 %", style.small).shape[1] - 3 * inner
+    percent, inner = _mask(f"{100 * share:.0f}%", style.small), style.pad // 2
+    room = wide - _mask("100%", style.small).shape[1] - 3 * inner
     _stamp(rgb, _fitted(name, style.small, max(style.small, room)), x + inner, y, LIGHT)
     _stamp(rgb, percent, x + wide - inner - percent.shape[1], y, LIGHT)
 

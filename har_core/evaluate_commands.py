@@ -183,7 +183,7 @@ def _lines(scores: "Evaluation", sure: Any) -> list[str]:  # noqa: ANN401  # a C
     f1 = f" ({sure.macro_f1[0]:.3f} to {sure.macro_f1[1]:.3f})" if sure.macro_f1 else ""
     drawn = f", {sure.groups} groups drawn anew" if sure.by == "group" else ""
     first = (
-        f"accuracy {scores.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}{drawn}), "
+        f"accuracy {scores.accuracy:.1%} (95% interval {low:.1%} to {high:.1%}{drawn}), "
         f"macro F1 {scores.macro_f1:.3f}{f1}"
     )
     table = sure.per_class[["action", "clips", "precision", "recall", "f1", "f1 low", "f1 high"]]

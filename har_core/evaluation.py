@@ -67,7 +67,7 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson interval of the accuracy; it takes clips for independent."""
+        """The 95% Wilson interval of the accuracy; it takes clips for independent."""
         return wilson(sum(s.right for s in self.scored), len(self.scored))
 
     @property

@@ -102,7 +102,7 @@ def to_vtt(analysis: Analysis) -> str:
         for s in lane.segments:
             begin, end = _clock(s.start), _clock(s.stop)
             if begin < end and not is_nothing(s.action):  # a cue must last; the clock sorts as text
-                cues.append((s.start, begin, end, f"{who}{_line(s.action)} ({100 * s.score:.0f} %)"))
+                cues.append((s.start, begin, end, f"{who}{_line(s.action)} ({100 * s.score:.0f}%)"))
     cues.sort(key=lambda cue: cue[0])
     blocks = [f"{number}\n{begin} --> {end}\n{_cue_text(text)}" for number, (_, begin, end, text) in enumerate(cues, 1)]
     return "\n\n".join(["WEBVTT", *blocks]) + "\n"

@@ -29,7 +29,7 @@ def shares(
                  "array": [high - value for value, _, high in values.values()],
                  "arrayminus": [value - low for value, low, _ in values.values()]},
         customdata=[[label(name), f"{low:.0%} to {high:.0%}"] for name, (_, low, high) in values.items()],
-        hovertemplate="%{customdata[0]}<br>%{x:.1%}, 95 %: %{customdata[1]}<extra></extra>",
+        hovertemplate="%{customdata[0]}<br>%{x:.1%}, 95%: %{customdata[1]}<extra></extra>",
     )  # fmt: skip
     if reference is not None:
         figure.add_vline(x=reference, line={"color": ACCENT, "dash": "dot", "width": 1.5})

@@ -44,7 +44,7 @@ def cut(rgb: Rgb, xyxy: NDArray[np.float32], *, expand: float) -> Rgb:
     Args:
         rgb: uint8 `(H, W, 3)`.
         xyxy: left, top, right, bottom in px, `(4,)`; may reach outside the picture.
-        expand: 0.3 makes the box 30 % wider and higher, around the same centre.
+        expand: 0.3 makes the box 30% wider and higher, around the same centre.
 
     Returns:
         A view into the picture, at least 1 x 1.

@@ -50,7 +50,7 @@ def member_of(groups: Sequence[str]) -> NDArray[np.intp]:
 
 
 def middle(values: NDArray[np.floating[Any]]) -> Interval:
-    """The middle 95 % of resampled values; NaN, which is a resample without such clips, does not count."""
+    """The middle 95% of resampled values; NaN, which is a resample without such clips, does not count."""
     kept = values[np.isfinite(values)]
     if not len(kept):
         return 0.0, 1.0
@@ -59,7 +59,7 @@ def middle(values: NDArray[np.floating[Any]]) -> Interval:
 
 
 def share_interval(right: Flags, groups: Sequence[str], *, seed: int = 0) -> Interval:
-    """95 % of the share of True: Wilson's, or that of resampled groups where it reaches further.
+    """95% of the share of True: Wilson's, or that of resampled groups where it reaches further.
 
     >>> low, high = share_interval(np.array([True] * 9 + [False]), [""] * 10)
     >>> round(low, 2), round(high, 2)
@@ -74,7 +74,7 @@ def share_interval(right: Flags, groups: Sequence[str], *, seed: int = 0) -> Int
 
 
 def paired_interval(first: Flags, second: Flags, groups: Sequence[str], *, seed: int = 0) -> Interval:
-    """95 % of how much more often `second` is True than `first` on the same clips, in [-1, 1].
+    """95% of how much more often `second` is True than `first` on the same clips, in [-1, 1].
 
     Newcombe's square-and-add interval for paired shares (1998, Statistics in Medicine 17:2635, method 10), or that
     of resampled groups where it reaches further.

@@ -169,8 +169,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int =
 
 def _head(evaluation: Evaluation, sure: Certainty, extras: Extras) -> str:
     number, (low, high) = len(evaluation.scored), sure.accuracy
-    tiles = [("Accuracy", f"{evaluation.accuracy:.1%}", f"95 %: {low:.0%} to {high:.0%}")]
-    f1 = f"95 %: {sure.macro_f1[0]:.2f} to {sure.macro_f1[1]:.2f}" if sure.macro_f1 else ""
+    tiles = [("Accuracy", f"{evaluation.accuracy:.1%}", f"95%: {low:.0%} to {high:.0%}")]
+    f1 = f"95%: {sure.macro_f1[0]:.2f} to {sure.macro_f1[1]:.2f}" if sure.macro_f1 else ""
     tiles += [("Macro F1", f"{evaluation.macro_f1:.3f}", f1)]
     tiles += [(f"Top-{k}", f"{evaluation.top_accuracy(k):.1%}", "") for k in (2, 3) if k < len(evaluation.actions)]
     tiles += [("Clips", f"{number:,}", f"of {sure.groups:,} people or places" if sure.groups < number else "")]
@@ -227,7 +227,7 @@ def _each_action(sure: Certainty) -> str:
         "<h2>Each action</h2>"
         + _table(["action", "clips", "precision", "recall", "F1"], rows, numbers=4, kind="tall")
         + '<p class="quiet">Precision: how often its name is right. Recall: how many of its clips are found. F1: both '
-        "in one. Beside each its 95 % interval.</p>"
+        "in one. Beside each its 95% interval.</p>"
     )
 
 
@@ -263,7 +263,7 @@ def _conditions(title: str, found: Mapping[Condition, Comparison], verdict: str)
     said = f'<p class="verdict">{_text(verdict)}</p>' if verdict else ""
     return (
         f"<h2>{title}</h2>{said}{_plot(f'conditions-{next(iter(found))}', figure, alt=alt)}"
-        + _table(["shown", "accuracy", "points", "95 %", "p (McNemar)"], rows, numbers=4)
+        + _table(["shown", "accuracy", "points", "95%", "p (McNemar)"], rows, numbers=4)
     )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ class Moments:
         """How far the log-odds of the action fall without each instant, `(N,)`: what the moment says for it.
 
         Above 0 the moment speaks for the action, below against it. Odds, because of a clip of which the model is sure
-        no single moment changes the probability much: from 99 % to 98 % is as far as from 66 % to 50 %.
+        no single moment changes the probability much: from 99% to 98% is as far as from 66% to 50%.
         """
         return _log_odds(np.array(self.probability)) - _log_odds(self.hidden)
 

@@ -287,7 +287,7 @@ def verdict(tries: Sequence[Try]) -> str:
         return "No try is over yet."
     number, many = len(best.right), len(tries)
     low, high = wilson(best.right.count("1"), number)
-    within = f"{best.accuracy:.1%} of {number} clips (95 % interval {low * 100:.0f}–{high * 100:.0f} %)"
+    within = f"{best.accuracy:.1%} of {number} clips (95% interval {low * 100:.0f}–{high * 100:.0f}%)"
     if best.number == 0:
         return f"Your own settings are the best of {many} so far: {within}."
     gained, lost = _only(best, usual), _only(usual, best)

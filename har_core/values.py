@@ -306,7 +306,7 @@ class Split:
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % score interval (Wilson 1927) of `right` out of `total`; (0, 1) where there is nothing to go by.
+    """The 95% score interval (Wilson 1927) of `right` out of `total`; (0, 1) where there is nothing to go by.
 
     >>> low, high = wilson(9, 10)
     >>> round(low, 3), round(high, 3)

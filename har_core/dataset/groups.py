@@ -57,7 +57,7 @@ def slug(group: str) -> str:
 
 
 def looks(path: Path, properties: VideoProperties) -> tuple[int, ...]:
-    """Three 64-bit difference hashes, at 10, 50 and 90 % of the clip; () where a picture is nearly uniform.
+    """Three 64-bit difference hashes, at 10, 50 and 90% of the clip; () where a picture is nearly uniform.
 
     Raises:
         VideoError: the clip cannot be decoded.

@@ -47,7 +47,7 @@ class Finding:
 class Honesty:
     """What a random split would score and what a split by group scores, by the same quick classifier.
 
-    Accuracies in [0, 1] with 95 % intervals; `gap` is the first minus the second. `proposed` says that the groups
+    Accuracies in [0, 1] with 95% intervals; `gap` is the first minus the second. `proposed` says that the groups
     are the doctor's proposal and nobody's word.
     """
 

@@ -103,7 +103,7 @@ def _right(
 def _intervals(
     torn: NDArray[np.float64], honest: NDArray[np.float64], owners: NDArray[np.str_]
 ) -> list[tuple[float, float]]:
-    """95 % of what both and their difference come to when groups are drawn anew, with repeats."""
+    """95% of what both and their difference come to when groups are drawn anew, with repeats."""
     _, own = np.unique(owners, return_inverse=True)
     sizes = np.bincount(own)
     sums = np.stack([np.bincount(own, torn), np.bincount(own, honest)])

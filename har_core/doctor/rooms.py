@@ -104,7 +104,7 @@ def _middle(pictures: Rgb) -> Rgb:
 
 
 def _background_distance(pictures: Rgb, cancelled: Callable[[], bool]) -> Floats | None:
-    """The mean difference over the 85 % of places that differ least, so that people play no part. `(N, N)`."""
+    """The mean difference over the 85% of places that differ least, so that people play no part. `(N, N)`."""
     values = pictures.reshape(len(pictures), -1, 3).astype(np.float32)
     kept = round(values.shape[1] * 0.85)
     found = np.zeros((len(values), len(values)))

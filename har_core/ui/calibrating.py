@@ -96,7 +96,7 @@ def _threshold(question: Question, seen: _Seen) -> None:
     shown = tempered(seen.logits, card.temperature)
     key = f"threshold {question.model.name} {question.model.stamp}"
     percent = st.slider(
-        "Unsure below", 0.0, 100.0, round(card.unsure_below * 100, 1), 0.5, format="%.1f %%", key=key,
+        "Unsure below", 0.0, 100.0, round(card.unsure_below * 100, 1), 0.5, format="%.1f%%", key=key,
         help="An answer with a lower probability is shown as unsure, on every page and in every command.",
     )  # fmt: skip
     threshold = percent / 100

@@ -61,10 +61,10 @@ def _compared(question: Question, other: Question, scores: Evaluation) -> None:
             "This model": f"{found.first_right.mean():.1%}",
             b: f"{found.second_right.mean():.1%}",
             "Difference": f"{comparison.points(found.difference)} points",
-            "95 % interval": f"{low * 100:+.0f} to {high * 100:+.0f}".replace("-", "−"),
+            "95% interval": f"{low * 100:+.0f} to {high * 100:+.0f}".replace("-", "−"),
             "Clips": f"{len(found.pairs):,}",
         },
-        helps={"95 % interval": "Where the true difference may well lie, judged clip by clip on the same clips."},
+        helps={"95% interval": "Where the true difference may well lie, judged clip by clip on the same clips."},
         width=165,
     )
     with st.container(border=True):

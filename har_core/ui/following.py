@@ -23,7 +23,7 @@ _REASONS = {
 
 _HELPS = {
     "Best accuracy": "On the validation clips. It chose the epoch too, so it flatters a little.",
-    "95 % interval": "Where the true accuracy most likely lies, as few validation clips cannot say more.",
+    "95% interval": "Where the true accuracy most likely lies, as few validation clips cannot say more.",
     "Best epoch": "The one whose model is kept.",
     "Latest loss": "On the validation clips, in the latest epoch.",
     "Epoch takes": "The latest epoch, with judging and keeping it.",
@@ -205,11 +205,11 @@ def _numbers(story: Story, epochs: list[EpochEnded], *, running: bool) -> None:
         best = max(epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
         validated = started.validation_clips if isinstance(started, Started) else 0
         low, high = wilson(round(best.validation_accuracy * validated), validated)
-        interval = f"95 % interval {low:.0%} to {high:.0%}: {validated} validation clips say no more than that."
+        interval = f"95% interval {low:.0%} to {high:.0%}: {validated} validation clips say no more than that."
         seconds = epochs[-1].seconds
         shown |= {
             "Best accuracy": f"{best.validation_accuracy:.1%}",
-            "95 % interval": f"{low * 100:.0f}–{high * 100:.0f} %",
+            "95% interval": f"{low * 100:.0f}–{high * 100:.0f}%",
             "Best epoch": f"{best.epoch}",
             "Latest loss": f"{epochs[-1].validation_loss:.3f}",
             "Epoch takes": f"{seconds:.1f} s",
@@ -218,7 +218,7 @@ def _numbers(story: Story, epochs: list[EpochEnded], *, running: bool) -> None:
         }
     if running and story.stepped is not None and story.stepped.clips_per_second:
         shown["Clips/second"] = _rate(story.stepped.clips_per_second)
-    tiles(shown, helps=_HELPS | ({"95 % interval": interval} if interval else {}), width=_TILE)
+    tiles(shown, helps=_HELPS | ({"95% interval": interval} if interval else {}), width=_TILE)
 
 
 def _rate(clips: float) -> str:

@@ -93,12 +93,12 @@ def _card(who: int | None, reading: Reading, top: int) -> str:
     elif reading.stage == "unsure":
         name, body = '<span class="name quiet">unsure</span>', ""
     else:
-        name = f'<span class="name">{escape(reading.action)}</span><span>{100 * reading.probability:.0f} %</span>'
+        name = f'<span class="name">{escape(reading.action)}</span><span>{100 * reading.probability:.0f}%</span>'
         body = ""
     bars = reading.prediction.top(top) if reading.prediction is not None else []
     body += "".join(
         f'<div class="row"><div class="bar"><i style="width:{100 * p:.1f}%"></i><span>{escape(action)}</span></div>'
-        f"<b>{100 * p:.1f} %</b></div>"
+        f"<b>{100 * p:.1f}%</b></div>"
         for action, p in bars
     )
     head = f'<div class="head"><span class="chip">{chip}</span>{name}</div>'
@@ -126,7 +126,7 @@ def _timeline(view: LiveView, segments: list[Segment]) -> str:
 def _block(s: Segment, begin: float) -> str:
     left = max(0.0, (s.start - begin) / SHOWN_SECONDS)
     width = min(1.0, (s.stop - begin) / SHOWN_SECONDS) - left
-    said = f"{escape(s.action, quote=True)}, {s.stop - s.start:.1f} s, {100 * s.score:.0f} %"
+    said = f"{escape(s.action, quote=True)}, {s.stop - s.start:.1f} s, {100 * s.score:.0f}%"
     strength = 60 + 40 * min(1.0, max(0.0, s.score))  # how sure it was; fainter ones could not be read
     paint = f"background:color-mix(in srgb,var(--who) {strength:.0f}%,transparent)"
     style = f"left:{100 * left:.2f}%;width:{100 * width:.2f}%;{paint}"

@@ -315,7 +315,7 @@ def _draw(found: Mended, models: Sequence[Model], version: int, learned: int, ke
             "Before": f"{found.now.first_right.mean():.1%}",
             "After": f"{found.now.second_right.mean():.1%}",
             "Difference": f"{points(found.now.difference)} points",
-            "95 % interval": f"{points(low)} to {points(high)}",
+            "95% interval": f"{points(low)} to {points(high)}",
             "Clips": f"{number:,}",
         },
         helps={

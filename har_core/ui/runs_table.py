@@ -145,7 +145,7 @@ def _row(run: Run, events: list[Any]) -> dict[str, Any]:
     best = max((e.validation_accuracy for e in epochs), default=None)
     row: dict[str, Any] = {
         "star": "★" if said.star else "", "run": title_of(run), "status": STATUS[run.status(events)][0],
-        "best accuracy": best, "95 % interval": _interval(best, started), "epochs": len(epochs),
+        "best accuracy": best, "95% interval": _interval(best, started), "epochs": len(epochs),
         "minutes": round(sum(e.seconds for e in epochs) / 60, 1),
     }  # fmt: skip
     try:
@@ -181,7 +181,7 @@ def _interval(best: float | None, started: Started | None) -> str:
     if best is None or started is None:
         return ""
     low, high = wilson(round(best * started.validation_clips), started.validation_clips)
-    return f"{low * 100:.0f}–{high * 100:.0f} %"
+    return f"{low * 100:.0f}–{high * 100:.0f}%"
 
 
 def _compare(chosen: Sequence[Run], stories: dict[str, list[Any]]) -> None:
@@ -242,8 +242,8 @@ def verdict(epochs: dict[str, list[EpochEnded]], clips: dict[str, int], *, alike
         return f"{name} and {other} are level at {first:.1%}."
     words = f"{name} leads {other} by {(first - second) * 100:.1f} points on {clips[name]} validation clips. "
     if low > high:
-        return words + "Their 95 % intervals do not overlap: it is not by chance alone."
-    return words + "Their 95 % intervals overlap: so few clips cannot tell that from chance."
+        return words + "Their 95% intervals do not overlap: it is not by chance alone."
+    return words + "Their 95% intervals overlap: so few clips cannot tell that from chance."
 
 
 def differences(configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -43,7 +43,7 @@ def show_head(question: Question, scores: Evaluation) -> None:
     number = len(scores.scored)
     shown = {
         "Accuracy": f"{scores.accuracy:.1%}",
-        "95 % interval": f"{low * 100:.0f}–{high * 100:.0f} %",
+        "95% interval": f"{low * 100:.0f}–{high * 100:.0f}%",
         "Clips": f"{number:,}",
         "Macro F1": f"{scores.macro_f1:.3f}",
     }
@@ -52,7 +52,7 @@ def show_head(question: Question, scores: Evaluation) -> None:
         shown,
         helps={
             "Accuracy": "The share of clips whose most probable action is the true one.",
-            "95 % interval": f"Where the true accuracy may well lie. {_basis(sure)}",
+            "95% interval": f"Where the true accuracy may well lie. {_basis(sure)}",
             "Macro F1": "The mean over the actions of F1, so that rare actions count as much as common ones.",
             "Top-2 accuracy": "The share of clips whose true action is among the two most probable ones.",
             "Top-3 accuracy": "The share of clips whose true action is among the three most probable ones.",
@@ -140,7 +140,7 @@ def _summary(question: Question, scores: Evaluation, sure: Certainty) -> None:
     number = len(scores.scored)
     drawn = f"whole groups of {sure.groups} drawn anew" if sure.by == "group" else "each clip drawn for itself"
     st.markdown(
-        f"Accuracy **{scores.accuracy:.1%}** ({low:.0%} to {high:.0%}), macro F1 {macro}; 95 % intervals from "
+        f"Accuracy **{scores.accuracy:.1%}** ({low:.0%} to {high:.0%}), macro F1 {macro}; 95% intervals from "
         f"{number:,} clips, {drawn}."
     )
     more = max(0, sure.clips_wanted - number)
@@ -162,9 +162,9 @@ def _summary(question: Question, scores: Evaluation, sure: Certainty) -> None:
 
 
 _EXPLAINED = """
-- **Accuracy, precision, recall** are shares of clips, with Wilson's 95 % interval (1927). Where clips share a group
+- **Accuracy, precision, recall** are shares of clips, with Wilson's 95% interval (1927). Where clips share a group
   (who or where was filmed), whole groups are drawn anew 2,000 times for the accuracy, and the wider interval counts.
-- **F1** is no share, so its interval is that of the bootstrap: its middle 95 % over 2,000 resamples, by group where
+- **F1** is no share, so its interval is that of the bootstrap: its middle 95% over 2,000 resamples, by group where
   there are groups (Davison and Hinkley 1997, section 3.8). With fewer than six groups it does not say how others fare.
 - **Differences** are judged on the same clips: Newcombe's paired interval (1998, method 10) or that of resampled
   groups, whichever reaches further, and McNemar's exact test on the clips that only one of the two gets right.
@@ -185,14 +185,14 @@ def _per_class(sure: Certainty) -> None:
     shown = pd.DataFrame({"action": table["action"], "clips": table["clips"]})
     for name in ("recall", "precision", "f1"):
         shown[name] = table[name].round(3)
-        shown[f"{name} 95 %"] = [
-            "–" if pd.isna(low) or low == high else f"{low * 100:.0f}–{high * 100:.0f} %"
+        shown[f"{name} 95%"] = [
+            "–" if pd.isna(low) or low == high else f"{low * 100:.0f}–{high * 100:.0f}%"
             for low, high in zip(table[f"{name} low"], table[f"{name} high"], strict=True)
         ]
     bar = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     config = dict.fromkeys(("recall", "precision", "f1"), bar)
     config["f1"] = st.column_config.ProgressColumn("F1", format="percent", min_value=0, max_value=1)
-    config |= {f"{name} 95 %": st.column_config.TextColumn("95 %") for name in ("recall", "precision", "f1")}
+    config |= {f"{name} 95%": st.column_config.TextColumn("95%") for name in ("recall", "precision", "f1")}
     st.dataframe(
         shown, hide_index=True, width="stretch", height=min(35 * len(shown) + 38, 520), column_config=config,
         key="per class",
@@ -217,7 +217,7 @@ def _baselines(question: Question, scores: Evaluation) -> None:
     told = {name: _paired(scores, rules[name]) for name in _RULES if name in rules}
     rows = [("this model", scores.accuracy, "", "", "", "sees the clips as they are")]
     rows += [(name, float(p.second_right.mean()), *_differences(p), _RULES[name]) for name, p in told.items()]
-    table = pd.DataFrame(rows, columns=["rule", "accuracy", "difference", "95 %", "told apart", "what it does"])
+    table = pd.DataFrame(rows, columns=["rule", "accuracy", "difference", "95%", "told apart", "what it does"])
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     st.dataframe(table.round(3), hide_index=True, width="stretch", column_config={"accuracy": share}, key="baselines")
     st.caption(
@@ -295,7 +295,7 @@ def conditions(question: Question, scores: Evaluation, shown: tuple[Condition, .
     rows = [
         (WORDS[name], *_differences(each), f"{each.otherwise:,} of {len(each.pairs):,}") for name, each in found.items()
     ]
-    table = pd.DataFrame(rows, columns=["shown", "points", "95 %", "told apart", "other answers"])
+    table = pd.DataFrame(rows, columns=["shown", "points", "95%", "told apart", "other answers"])
     st.dataframe(table, hide_index=True, width="stretch", key=f"table {key}")
 
 

@@ -20,7 +20,7 @@ from har_core.values import wilson
 _MOST_MINUTES = 24 * 60
 _HELPS = {
     "Best accuracy": "Over all folds. It was chosen by this figure, which flatters.",
-    "95 % interval": "Where the true accuracy of the best most likely lies, as so few clips cannot say more.",
+    "95% interval": "Where the true accuracy of the best most likely lies, as so few clips cannot say more.",
     "Own settings": "The same for the settings that are chosen under New run: the first try.",
     "Tries": "That are over; those that fell behind were given up early.",
     "Seconds per try": "On average.",
@@ -77,7 +77,7 @@ def _new(source: Dataset) -> None:
 
 
 def _spread(clips: int) -> float:
-    """About half the width of a 95 % interval of an accuracy of three in four."""
+    """About half the width of a 95% interval of an accuracy of three in four."""
     low, high = wilson(round(0.75 * clips), clips)
     return (high - low) / 2
 
@@ -165,7 +165,7 @@ def _numbers(tries: Sequence[Try]) -> None:
     given_up = sum(each.pruned for each in tries)
     tiles({
         "Best accuracy": f"{best.accuracy:.1%}" if best else "–",
-        "95 % interval": f"{low * 100:.0f}–{high * 100:.0f} %" if best else "–",
+        "95% interval": f"{low * 100:.0f}–{high * 100:.0f}%" if best else "–",
         "Own settings": f"{own.accuracy:.1%}" if own.number == 0 else "–",
         "Tries": f"{len(tries)}" + (f" ({given_up} early)" if given_up else ""),
         "Seconds per try": f"{sum(each.seconds for each in tries) / len(tries):.1f}",

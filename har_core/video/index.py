@@ -121,7 +121,7 @@ def _described(source: Source, first: Picture, stamps: list[Stamp], *, corrupt: 
     frames, seconds = _extent(source, first, stamps)
     width, height = first.frame.width, first.frame.height
     aspect = source.stream.sample_aspect_ratio
-    # Within 2 % of square is the rounding of some encoder: not worth blurring the picture for.
+    # Within 2% of square is the rounding of some encoder: not worth blurring the picture for.
     if aspect and 1 / 8 <= aspect <= 8 and abs(aspect - 1) > 0.02:
         width = max(1, round(width * aspect))
     orientation = _orientation(first)

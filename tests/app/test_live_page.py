@@ -497,7 +497,7 @@ def test_the_panel_shows_names_as_they_are() -> None:
     text = panel.people(view, [Segment(1, evil, 5.0, 69.0, 0.9), Segment(9, "gone", 1.0, 4.0, 0.9)], top=2)
     assert "<img" not in text and "&lt;img" in text and 'onerror="' not in text
     assert "gone" not in text  # more than a minute ago
-    assert "left:0.00%" in text and "collecting" in text and "unsure" in text and "70 %" in text
+    assert "left:0.00%" in text and "collecting" in text and "unsure" in text and "70%" in text
     assert "Nobody is in the picture" in panel.people(LiveView(), [], top=3)
     crowd = LiveView(1.0, people={i: Reading("unsure") for i in range(1, 13)})
     assert "and 4 more" in panel.people(crowd, [], top=3)

@@ -138,7 +138,7 @@ def test_clips_of_one_person_are_drawn_together() -> None:
     )
     found = certainty(Evaluation(ACTIONS, clips))
     assert (found.by, found.groups, found.few_groups) == ("group", 6, False)
-    assert found.accuracy[0] < 0.17 and found.accuracy[1] > 0.83  # Wilson's: 38 % to 62 %
+    assert found.accuracy[0] < 0.17 and found.accuracy[1] > 0.83  # Wilson's: 38% to 62%
     few = certainty(Evaluation(ACTIONS, clips[:40]))
     assert few.few_groups and few.by == "clip"  # four people cannot be drawn anew
 

@@ -99,11 +99,11 @@ def cues(text: str) -> list[tuple[str, str, str]]:
 
 def test_subtitles() -> None:
     told = cues(exports.to_vtt(found()))
-    assert told[0] == ("00:00:00.000", "00:00:02.500", "Whole picture: wave (80 %)")
+    assert told[0] == ("00:00:00.000", "00:00:02.500", "Whole picture: wave (80%)")
     assert told[-1][:2] == ("00:00:04.000", "01:01:40.250")
-    assert told[-1][2] == 'Whole picture: &lt;b&gt;&amp;"run" --&gt; away&lt;/b&gt; (80 %)'
+    assert told[-1][2] == 'Whole picture: &lt;b&gt;&amp;"run" --&gt; away&lt;/b&gt; (80%)'
     assert len(told) == 4 and not any("none" in text for *_, text in told)
-    assert cues(exports.to_vtt(found(people=())))[0][2] == "wave (80 %)", "nobody else: no need to say who"
+    assert cues(exports.to_vtt(found(people=())))[0][2] == "wave (80%)", "nobody else: no need to say who"
 
 
 def test_subtitles_of_nothing_are_valid() -> None:

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,13 @@ def loaded_by(*modules: str, **environment: str) -> tuple[set[str], dict[str, st
     )
     names, after = json.loads(child.stdout)
     return {name.split(".")[0] for name in names}, after
+
+
+def test_percent_signs_follow_their_number_at_once() -> None:
+    written = [p for kind in ("*.py", "pages/*.py", "har_core/**/*.*", "docs/*.md", "*.md") for p in ROOT.glob(kind)]
+    texts = {p: p.read_text("utf-8") for p in written if p.suffix in (".py", ".js", ".html", ".md")}
+    found = [f"{p.name}: {each}" for p, text in texts.items() for each in re.findall(r".*[\d}] %(?! ?[\d(]).*", text)]
+    assert not found, "write 85%, as Python and plotly do: " + "; ".join(found)
 
 
 def test_har_core_sets_its_guards_and_loads_nothing() -> None:

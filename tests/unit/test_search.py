@@ -226,7 +226,7 @@ def test_the_verdict_says_what_may_be_luck() -> None:
     better = tried(1, "1" * 12 + "0" * 8)
     words = verdict([own, better])
     low, high = wilson(12, 20)
-    assert "60.0% of 20 clips" in words and f"{low * 100:.0f}–{high * 100:.0f} %" in words
+    assert "60.0% of 20 clips" in words and f"{low * 100:.0f}–{high * 100:.0f}%" in words
     assert "2 clips are right only with it, 0 only without it" in words and "may well be luck" in words
     far = tried(2, "1" * 20)
     assert "Luck alone does not explain" in verdict([own, far])  # 10 clips to none, out of two others
