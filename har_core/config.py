@@ -145,17 +145,21 @@ class AugmentConfig(Config):
         _within(self, "strength", 0, 2)
 
 
+TELLING_CLIPS = 8
+"""Validation clips from which on naming all rightly says something: the lower bound of Wilson's interval is 68%."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainConfig(Config):
     """One training run, complete: the same config on the same clips gives the same weights.
 
     `clip` = None proposes window and frame rate from the lengths of the data set's clips, at `size` pixels.
     Learning rates are for AdamW. For the first `freeze_epochs` epochs a pretrained backbone is held while
-    the new layers learn; these epochs take a second. `patience` counts the epochs after them. `view` says what is
-    looked at: the whole picture, the person whom a clip is about, or both, so that one model serves an upload
-    and the people of a live picture; people are found by `detector`. `tensorboard`
-    also writes each epoch for TensorBoard, beside the run. `version` is that of the edits of the data set; None
-    becomes the newest one when a run is made.
+    the new layers learn; these epochs take a second. Where all of `TELLING_CLIPS` or more validation clips
+    are right by then, the run ends. `patience` counts the epochs after them. `view` says what is looked at: the
+    whole picture, the person whom a clip is about, or both, so that one model serves an upload and the people of a
+    live picture; people are found by `detector`. `tensorboard` also writes each epoch for TensorBoard, beside the
+    run. `version` is that of the edits of the data set; None becomes the newest one when a run is made.
     """
 
     dataset: str = ""

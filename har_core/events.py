@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Reason = Literal["epochs", "early stopping", "stopped", "budget"]
+Reason = Literal["epochs", "early stopping", "all right", "stopped", "budget"]
 
 
 @dataclass(frozen=True, slots=True)

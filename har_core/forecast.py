@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from har_core.config import ClipSpec, Config, TrainConfig
+from har_core.config import TELLING_CLIPS, ClipSpec, Config, TrainConfig
 from har_core.errors import ConfigError
 from har_core.events import EpochEnded, Started
 from har_core.sampling import count, grid, plan
@@ -134,9 +134,12 @@ def forecast(work: Work, config: TrainConfig, speed: Speed) -> Forecast:
     looked = min(VARIATIONS, held) * work.grid * (speed.vary + speed.look) * area + judge if held else 0.0
     still = work.train * speed.head + speed.keep
     each = still + work.window * (speed.vary + speed.learn) * area + judge
-    # Early stopping: at the soonest after one good epoch and `patience` bad ones.
+    # Early stopping: at the soonest after one good epoch and `patience` bad ones, and where the held backbone names
+    # all validation clips rightly, before it learns.
     soonest = config.patience + 1
     fewest = min(held, soonest) if config.freeze_backbone else held, min(learning, soonest)
+    if held and work.validation >= TELLING_CLIPS:
+        fewest = fewest[0], 0
     return Forecast(
         (begin + looked + fewest[0] * still + fewest[1] * each) / SLACK,
         (begin + looked + held * still + learning * each) * SLACK,
@@ -190,6 +193,8 @@ def time_left(
         if quick is None:
             return None
         still = looking * epochs[-1].seconds + (held - done - looking) * quick
+    if done <= held and started.validation_clips >= TELLING_CLIPS and any(e.validation_accuracy == 1.0 for e in epochs):
+        learning = 0  # all are right: it ends with the last epoch in which the backbone is held
     if learning:
         own = [e.seconds for e in epochs if not e.frozen][-5:]
         if not own and speed is None:

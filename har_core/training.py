@@ -25,9 +25,9 @@ from har_core import checkpoint, machine
 from har_core.augment import Augmenter
 from har_core.batches import Batch, collate, pack_embeddings, prefetch
 from har_core.calibration import calibrate, tempered
-from har_core.config import TrainConfig
+from har_core.config import TELLING_CLIPS, TrainConfig
 from har_core.errors import DatasetError, TrainingError
-from har_core.events import Ended, EpochEnded, Event, Started, Stepped, decode
+from har_core.events import Ended, EpochEnded, Event, Reason, Started, Stepped, decode
 from har_core.glimpses import CLIPS, FRAMES, Caption, Glimpses
 from har_core.network import EMBEDDING, GRID, ActionNetwork, best_device, bf16_is_faster, load_initial
 from har_core.preparation import Material, Stopped, prepare
@@ -147,7 +147,7 @@ class Trainer:
     def epochs(self, stopped: Stopped) -> Iterator[Event]:
         """The loop, read aloud."""
         state = self.progress
-        while state.epoch < self.config.epochs and (state.held_until < 0 or state.stale < self.config.patience):
+        while state.epoch < self.config.epochs and not self._over():
             epoch, begun = state.epoch + 1, time.monotonic()
             self.network.freeze(self.config.freeze_backbone or state.held_until < 0)
             if not self.network.frozen:
@@ -197,8 +197,19 @@ class Trainer:
             )  # fmt: skip
             self._keep(ended)
             yield replace(ended, seconds=time.monotonic() - begun)
-        early = state.epoch < self.config.epochs
-        yield Ended("early stopping" if early else "epochs", state.best_epoch, state.best_accuracy)
+        early: Reason = "all right" if self._all_right() else "early stopping"
+        reason = early if state.epoch < self.config.epochs else "epochs"
+        yield Ended(reason, state.best_epoch, state.best_accuracy)
+
+    def _over(self) -> bool:
+        state = self.progress
+        return self._all_right() or (state.held_until >= 0 and state.stale >= self.config.patience)
+
+    def _all_right(self) -> bool:
+        """Whether the held backbone named all validation clips rightly: they could not show what learning on gains."""
+        state = self.progress
+        told = state.best_accuracy == 1.0 and len(self.check.clips) >= TELLING_CLIPS
+        return told and 0 < state.held_until == state.epoch
 
     def _diverged(self, epoch: int) -> TrainingError:
         kept = f" The model of epoch {self.progress.best_epoch} is kept." if self.progress.best_epoch else ""

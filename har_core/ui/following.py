@@ -17,6 +17,8 @@ from har_core.values import wilson
 _REASONS = {
     "epochs": "All epochs are done.",
     "early stopping": "Nothing improved any more, so it ended early.",
+    "all right": "All validation clips were named rightly before the backbone learned, and they cannot show anything "
+    "better: it ended early. Clips of more people would.",
     "stopped": "It was stopped; Resume goes on from the last finished epoch.",
 }
 

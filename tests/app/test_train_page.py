@@ -251,7 +251,10 @@ def test_advice_that_cannot_be_started_is_shown_with_what_it_lacks(
     assert "needs a detector" in words(app) and "As old, but with stronger augmentation" in words(app)
 
 
-@pytest.mark.parametrize(("reason", "said"), [("stopped", "Resume goes on"), ("early stopping", "ended early")])
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("stopped", "Resume goes on"), ("early stopping", "ended early"), ("all right", "named rightly")],
+)
 def test_how_a_run_ended_is_said(workspace: Path, clips: Path, open_page: Open, reason: str, said: str) -> None:
     fake_run(workspace, clips, [started(), *epochs(1), Ended(reason, 1, 0.5)])  # type: ignore[arg-type]
     app = open_page("train")

@@ -49,7 +49,8 @@ class Shared(dict[Any, Any]):
     def __init__(self, trainer: Trainer) -> None:
         super().__init__()
         self._learn, self._check = trainer.learn, trainer.check
-        self._weights = trainer.weights
+        # A backbone from random numbers is another one with each seed.
+        self._weights = trainer.weights if trainer.network.pretrained else (trainer.weights, trainer.config.seed)
 
     def _key(self, key: tuple[str, int, int]) -> tuple[Any, ...]:
         part, index, variation = key
@@ -224,7 +225,7 @@ def _fit(config: TrainConfig, run: Path) -> tuple[Trainer, dict[str, torch.Tenso
             next(steps)
     except StopIteration as ended:
         trainer = Bare(config, run, ended.value)
-    if trainer.network.pretrained and (config.freeze_epochs >= config.epochs or config.freeze_backbone):
+    if config.freeze_backbone or (trainer.network.pretrained and config.freeze_epochs >= config.epochs):
         trainer._looked = Shared(trainer)
     best = [e.validation_accuracy for e in trainer.epochs(lambda: False) if isinstance(e, EpochEnded)]
     print(f"    {run.name}: best {max(best):.2f}, last {best[-1]:.2f}", flush=True)

@@ -89,6 +89,17 @@ def test_time_left_of_a_run_whose_backbone_will_learn() -> None:
     assert (least, most / forecasts.SLACK) == (0, pytest.approx(14.5 * 5.0))
 
 
+def test_a_run_whose_validation_clips_are_all_right_will_not_learn_on() -> None:
+    config = TrainConfig(epochs=60, freeze_epochs=40, patience=9)
+    held = [*(ended(i, 9.0) for i in range(1, 5)), *(ended(i, 0.5) for i in range(5, 21))]
+    held[7] = replace(held[7], validation_accuracy=1.0)
+    enough = replace(BEGUN, validation_clips=8)
+    assert time_left(held, enough, config, None) == pytest.approx((10 / forecasts.SLACK, 10 * forecasts.SLACK))
+    assert time_left(held, BEGUN, config, None) is None, "two clips may both be right by chance"
+    two, eight = (forecast(replace(WORK, validation=clips), config, SPEED) for clips in (2, 8))
+    assert (eight.most, eight.least < two.least) == (two.most, True)
+
+
 @pytest.mark.parametrize(
     ("least", "most", "said"),
     [

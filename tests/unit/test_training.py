@@ -366,6 +366,29 @@ def test_patience_begins_with_the_backbone(
     assert rates[4] < rates[0] == rates[5], "the rates begin anew with the backbone"
 
 
+def test_it_ends_where_a_held_backbone_names_all_rightly(
+    config: TrainConfig,
+    small: None,
+    scores: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores([(0.5, 1.0), (1.0, 0.9), *[(0.5, 1.0)] * 20])
+    config = replace(config, epochs=20, freeze_epochs=4)
+    few = list(train(replace(config, epochs=5), tmp_path / "few"))
+    assert len(epochs(few)) == 5, "so few clips may all be right by chance"
+    monkeypatch.setattr(training, "TELLING_CLIPS", 3)
+    scores([(0.5, 1.0), (1.0, 0.9), *[(0.5, 1.0)] * 20])
+    events = list(train(config, tmp_path / "run"))
+    assert [event.frozen for event in epochs(events)] == [True] * 4, "the held epochs cost little and go on"
+    assert events[-1] == Ended("all right", 2, 1.0)
+    again = list(train(config, tmp_path / "run"))
+    assert not epochs(again) and again[-1] == events[-1]
+    scores([(0.5, 1.0), (0.5, 0.9), (1.0, 0.8), (1.0, 0.7)])
+    learning = list(train(replace(config, epochs=4, freeze_epochs=1), tmp_path / "other"))
+    assert len(epochs(learning)) == 4 and learning[-1] == Ended("epochs", 4, 1.0)
+
+
 def test_patience_and_plateau_survive_breaks(
     config: TrainConfig, small: None, scores: Callable[..., None], tmp_path: Path
 ) -> None:
