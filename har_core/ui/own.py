@@ -49,6 +49,11 @@ def people(root: Path) -> list[str]:
     return sorted({groups.named(Path(entry.relative).name) for entry in _entries(root)} - {""})
 
 
+def done_by(root: Path, person: str) -> set[str]:
+    """The actions of which a data set has clips of this person, as `people` writes them."""
+    return {entry.action for entry in _entries(root) if groups.named(Path(entry.relative).name) == person}
+
+
 def _entries(root: Path) -> tuple[layouts.Entry, ...]:
     try:
         return layouts.listing(root).entries if root.is_dir() else ()

@@ -15,8 +15,9 @@ from har_core.ui.connection import check_panel, ice_servers
 from har_core.ui.frame import go_to, plain, reporting
 from har_core.ui.loaders import playable
 
-_CAMERA, _DATA, _ACTION, _PERSON = "takes camera", "take data", "take action", "take person"
+_CAMERA, _DATA, _ACTION, _PERSON, _NOW = "takes camera", "take data", "take action", "take person", "take at once"
 _A_ROW = 3
+_NEXT = 8
 _POLL_SECONDS = 0.4
 
 
@@ -80,7 +81,9 @@ def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -
     text = "Record a take" if plan.takes == 1 else f"Record {plan.takes} takes"
     busy = not mine.settled()
     ready = playing and not busy
-    if st.button(text, type="primary", icon=":material/radio_button_checked:", disabled=not ready, key="take record"):
+    pressed = st.button(text, type="primary", icon=":material/radio_button_checked:", disabled=not ready,
+                        key="take record")  # fmt: skip
+    if pressed or (st.session_state.pop(_NOW, False) and ready):
         with reporting():
             _check(label)
             mine.begin(plan, label)
@@ -95,7 +98,30 @@ def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -
         st.caption(
             f"{plan.takes} × {plan.seconds:g} s, done in {plan.whole:.0f} s. Nothing else is recorded, no sound."
         )
+        _others(label, text)
     st.fragment(_standing, run_every=_POLL_SECONDS if busy else None)(mine, busy)
+
+
+def _others(label: Label, text: str) -> None:
+    """A button for each action that others did and this person did not yet: one click, and it is recorded."""
+    if not label.person.strip():
+        return
+    try:
+        person = groups.slug(label.person)
+    except HarError:  # said when it is recorded
+        return
+    done = own.done_by(workspace() / "datasets" / label.dataset, person) | {label.action}
+    done |= {take.label.action for take in studio.waiting() if take.label.person == label.person}
+    if missing := [action for action in _known(workspace() / "datasets" / label.dataset)[0] if action not in done]:
+        st.caption(f"Not yet by {plain(label.person)}. {text.replace('Record', 'Press to record')} of:")
+        with st.container(horizontal=True):
+            for action in missing[:_NEXT]:
+                st.button(plain(action), key=f"take next {action}", icon=":material/radio_button_checked:",
+                          on_click=_at_once, args=(action,))  # fmt: skip
+
+
+def _at_once(action: str) -> None:
+    st.session_state[_ACTION], st.session_state[_NOW] = action, True
 
 
 def _check(label: Label) -> None:

@@ -122,3 +122,21 @@ def test_a_take_that_came_since_the_page_was_drawn_stays(
     film(workspace, "20261126-101600", Label("mine", "sit", "ben", "another window", 6.0))
     app = button(app, press)
     assert not app.exception and [take.folder.name for take in studio.waiting()] == ["20261126-101600"]
+
+
+def test_what_others_did_is_one_click_away(
+    workspace: Path, wire: Wire, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, (action, person) in enumerate([("sit", "anna"), ("wave", "anna"), ("jump", "anna"), ("wave", "ben")]):
+        film(workspace, f"20261126-10150{number}", Label("my actions", action, person, "another window", 5.0))
+    known = recorder._known
+    monkeypatch.setattr(recorder, "_known", lambda root: (known(root)[0], ["ben", "cleo"]))
+    wire.state = "playing"
+    app = open_page("dataset", **{"ways to clips": TAB})
+    assert "Not yet by" not in words(app), "nobody stands there yet"
+    app = name_it(app, "sit", "ben")
+    assert "Not yet by ben" in words(app) and {"jump"} == {b.label for b in app.button} & {"jump", "sit", "wave"}
+    app = button(app, "jump")
+    assert isinstance(wire.sink, studio.Studio) and not app.exception
+    assert app.selectbox(key="take action").value == "jump" and not wire.sink.settled(), "it records at once"
+    wire.sink.stop()

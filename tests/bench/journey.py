@@ -103,10 +103,10 @@ def scenes(root: Path, actions: list[str], people: list[str]) -> dict[str, list[
 
 def record(one: Counted, actions: list[str], people: list[str]) -> None:
     page = one.page
-    with one.step("open the app, Dataset, Record, Start"):
+    with one.step("open the app, Record your own, Start"):
         one.viewer.open()
-        one.click(page.get_by_test_id("stTopNavLink").filter(has_text="Dataset"))
-        one.click(page.get_by_role("tab", name="Record"))
+        one.press("Record your own")
+        expect(page.locator("h1")).to_have_text("Dataset")
         one.viewer.settled()
         frame = page.frame_locator("iframe[title*=webrtc]")
         one.click(frame.get_by_role("button", name="Start", exact=True))
@@ -118,8 +118,12 @@ def record(one: Counted, actions: list[str], people: list[str]) -> None:
         for action in actions:
             with one.step(f"three takes of {action}"):
                 page.evaluate("s => localStorage.setItem('scene', s)", f"{action}/{person}")
-                one.choose("Action", action)
-                one.press("Record 3 takes")
+                again = page.locator(".st-key-" + re.sub(r"\W", "-", f"take next {action}"))
+                if again.count():  # somebody did it before: one click
+                    one.click(again.get_by_role("button"))
+                else:
+                    one.choose("Action", action)
+                    one.press("Record 3 takes")
                 taken += 3
                 expect(page.get_by_role("button", name=f"Keep all {taken}")).to_be_visible()
     with one.step("keep them all"):
