@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from har_core import figures_of_scores as figures
-from har_core import transfer, workspace
+from har_core import workspace
 from har_core.calibration import (
     LEAST_CLIPS,
     calibration_error,
@@ -158,6 +158,8 @@ def _copy(question: Question, what: str) -> None:
     )
     if st.button("Copy it to my models", key=f"copy {what}", icon=":material/content_copy:"):
         try:
+            from har_core import transfer  # it loads torch
+
             made = transfer.adopt(question.model.folder, workspace() / "runs", dataset=question.source.root)
         except HarError as error:
             st.error(plain(str(error)), icon=":material/error:")

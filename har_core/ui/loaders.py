@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -157,6 +158,16 @@ def progress(text: str) -> Iterator[Report]:
         yield report
     finally:
         place.empty()
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Says so while what runs networks is loaded, which it is once: around the first code that imports it."""
+    if "torch" in sys.modules:
+        yield
+        return
+    with st.spinner("Loading PyTorch. It takes some seconds, once after the app has started."):
+        yield
 
 
 def predictor(model: Model) -> Predictor:

@@ -17,7 +17,7 @@ from har_core.dataset import Dataset
 from har_core.errors import HarError
 from har_core.ui.frame import reporting
 from har_core.ui.jobs import Cancelled, Job, Report, jobs
-from har_core.ui.loaders import Model, predictor
+from har_core.ui.loaders import Model, loading, predictor
 from har_core.ui.reading import bar
 from har_core.ui.shelf import shelf
 from har_core.values import Clip
@@ -55,7 +55,8 @@ class Question:
     @cached_property
     def card(self) -> Card:
         """The card as it is now; raises CheckpointError."""
-        from har_core import checkpoint
+        with loading():
+            from har_core import checkpoint
 
         return checkpoint.read_card(self.model.folder)
 

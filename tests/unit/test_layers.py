@@ -120,6 +120,14 @@ def loaded_by(*modules: str, **environment: str) -> tuple[set[str], dict[str, st
     return {name.split(".")[0] for name in names}, after
 
 
+@pytest.mark.parametrize("page", sorted(p.stem for p in (ROOT / "pages").glob("*.py")))
+def test_pages_open_without_torch(page: str) -> None:
+    # It takes seconds to load, in which a page that imports it shows nothing but its title's place.
+    text = (ROOT / "pages" / f"{page}.py").read_text("utf-8")
+    loaded, _ = loaded_by(*re.findall(r"^from (har_core[\w.]*) import", text, re.MULTILINE))
+    assert "streamlit" in loaded and "torch" not in loaded
+
+
 def test_percent_signs_follow_their_number_at_once() -> None:
     written = [p for kind in ("*.py", "pages/*.py", "har_core/**/*.*", "docs/*.md", "*.md") for p in ROOT.glob(kind)]
     texts = {p: p.read_text("utf-8") for p in written if p.suffix in (".py", ".js", ".html", ".md")}
