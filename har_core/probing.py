@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from har_core import checkpoint, video
+from har_core import checkpoint, errors, video
 from har_core.calibration import logits_of, tempered
 from har_core.checkpoint import Card
 from har_core.comparison import SURE, Comparison, compare, points, probability
 from har_core.dataset import Dataset
+from har_core.engine import ENCODE_AT_ONCE
 from har_core.errors import CheckpointError, DatasetError, HarError
 from har_core.evaluation import Evaluation, Scored
 from har_core.images import fit, resize
@@ -77,10 +78,13 @@ _CHANGES: dict[Condition, Change] = {
 }
 
 
-def look(predictor: Predictor, path: Path, wanted: Collection[Condition]) -> dict[Condition, Verdict]:
+def look(
+    predictor: Predictor, path: Path, wanted: Collection[Condition], *, pause: Callable[[], None] = lambda: None
+) -> dict[Condition, Verdict]:
     """What the model makes of one clip under each of these conditions; the clip is decoded once.
 
-    Of `ORDERS` all come where one is wanted. People are looked for in the clip as it is.
+    Of `ORDERS` all come where one is wanted. People are looked for in the clip as it is. `pause` is called between
+    frames and between batches of them: what it raises ends the look.
 
     Raises:
         VideoError: the file cannot be decoded.
@@ -89,12 +93,12 @@ def look(predictor: Predictor, path: Path, wanted: Collection[Condition]) -> dic
     length = video.probe(path).seconds
     at, where = plan(length, spec, windows=predictor.card.windows)
     began = time.perf_counter()
-    shown = _shown(predictor, path, at, {*wanted, "plain"} if ordered else set(wanted))
+    shown = _shown(predictor, path, at, {*wanted, "plain"} if ordered else set(wanted), pause)
     spent = {"decode": time.perf_counter() - began}
     found: dict[Condition, Verdict] = {}
     for condition, pictures in shown.items():
         began = time.perf_counter()
-        embeddings = predictor.engine.encode(np.stack(pictures))
+        embeddings = _encoded(predictor, pictures, pause)
         encoded = time.perf_counter()
         windows = {condition: [embeddings[window] for window in where]}
         if condition == "plain":
@@ -109,18 +113,27 @@ def look(predictor: Predictor, path: Path, wanted: Collection[Condition]) -> dic
     return found
 
 
+def _encoded(predictor: Predictor, pictures: Sequence[Rgb], pause: Callable[[], None]) -> NDArray[np.float32]:
+    parts = []
+    for first in range(0, len(pictures), ENCODE_AT_ONCE):
+        pause()
+        parts.append(predictor.engine.encode(np.stack(pictures[first : first + ENCODE_AT_ONCE])))
+    return np.concatenate(parts)
+
+
 def _shown(
-    predictor: Predictor, path: Path, at: NDArray[np.float64], wanted: Collection[Condition]
+    predictor: Predictor, path: Path, at: NDArray[np.float64], wanted: Collection[Condition], pause: Callable[[], None]
 ) -> dict[Condition, list[Rgb]]:
     """The pictures of each condition at the instants `at`, each uint8 `(S, S, 3)`."""
     spec = predictor.card.clip
-    people = predictor.follow(path) if spec.view == "person" or "person" in wanted else None
+    people = predictor.follow(path, report=lambda _: pause()) if spec.view == "person" or "person" in wanted else None
     slow = np.floor(at * _RATE + 1e-6) / _RATE
     instants = np.unique(np.concatenate([at, slow])) if "ten" in wanted else at
     shown: dict[Condition, list[Rgb]] = {name: [] for name in wanted if name not in ORDERS or name == "plain"}
     usual, late = set(at.tolist()), set(slow.tolist())
     tardy: dict[float, Rgb] = {}
     for seconds, rgb in video.read(path, instants):
+        pause()
         person = _person(people, seconds, rgb)
         mine = person if spec.view == "person" else rgb
         if "ten" in shown and seconds in late:
@@ -190,7 +203,7 @@ def gather(
         predictor: of the model in the folder `model`.
         wanted: the conditions. Clips of actions that the model does not know are not looked at.
         progress: is told how many of the clips that have to be looked at are done.
-        cancelled: asked between clips; what was found until then is kept and given.
+        cancelled: asked between frames; of clips that were looked at to the end by then all is kept and given.
 
     Raises:
         CheckpointError: another model has taken the place of this one.
@@ -203,12 +216,17 @@ def gather(
     left = missing(found, keys, wanted)
     progress(0, len(left))
 
+    def pause() -> None:
+        if cancelled():
+            raise errors.Cancelled("The look at the clips was stopped.")
+
     def examine(index: int) -> dict[Condition, Verdict]:
         unknown = [condition for condition in wanted if (keys[index], condition) not in found]
-        if cancelled():
-            return {}
         try:
-            return look(predictor, clips[index].path, unknown)
+            pause()
+            return look(predictor, clips[index].path, unknown, pause=pause)
+        except errors.Cancelled:
+            return {}
         except HarError as error:
             nothing = np.empty((0, len(predictor.card.classes)), np.float32)
             return {condition: Verdict(nothing, reason=str(error)) for condition in unknown}
@@ -282,7 +300,7 @@ def uses_time(plain: Evaluation, shuffled: Comparison, backwards: Comparison, si
 
 def _order(found: Comparison, backwards: Comparison) -> str:
     low, high = found.interval
-    cost = f"{points(found.difference)} points (95 %: {points(low)} to {points(high)})"
+    cost = f"{points(found.difference)} points (95%: {points(low)} to {points(high)})"
     if found.told_apart and found.difference < 0:
         return (
             f"It uses the order of frames: with the frames of each window shuffled its accuracy changes by {cost}, "

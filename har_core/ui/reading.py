@@ -19,6 +19,8 @@ PATIENCE_SECONDS = 2.0
 """Whoever's data set is read within this time never hears of a background."""
 LOOK_SECONDS = 0.3
 """The same for the look at its clips."""
+STOPPING_SECONDS = 0.6
+"""What ends within this time is gone at once; of what takes longer it is said that it is being stopped."""
 
 
 def dataset_or_progress(root: Path) -> Dataset | None:
@@ -68,10 +70,13 @@ def bar(job: Job[Any], text: str) -> None:
         st.rerun()
     share = job.done / job.total if job.total else 0.0
     left, right = st.columns([5, 1], vertical_alignment="center")
-    left.progress(share, f"{text}: {job.done:,} of {job.total:,}" if job.total else text)
-    if right.button("Stop", icon=":material/stop:", key=f"stop {text}", width="stretch"):
-        job.cancel()
-        job.wait(2)
+    far = f"{job.done:,} of {job.total:,}" if job.total else ""
+    # A callback runs before the bar is drawn: whoever presses Stop sees at once that it was heard.
+    said = "Stopping" if job.cancelled else text
+    left.progress(share, f"{said}: {far}" if far else said)
+    right.button("Stop", icon=":material/stop:", key=f"stop {text}", width="stretch", disabled=job.cancelled,
+                 on_click=job.cancel)  # fmt: skip
+    if job.cancelled and job.wait(STOPPING_SECONDS):
         st.rerun()
 
 

@@ -1,5 +1,6 @@
 """The same clips shown otherwise, decoded once; what is kept of it; and what the model is said to go by."""
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -234,6 +235,14 @@ def test_the_work_can_be_stopped_and_goes_on(predictor: Predictor, tiny_model: P
     gather(predictor, tiny_model, source, source.clips, ORDERS, progress=lambda done, total: told.append(total))
     assert max(told) <= len(source.clips) - 3
     assert set(ORDERS) | set(PICTURES) | {"frame", "person"} == set(CONDITIONS)
+
+
+def test_stopping_waits_for_no_clip(predictor: Predictor, tiny_model: Path, source: Dataset) -> None:
+    asked = itertools.count()
+    found = gather(predictor, tiny_model, source, source.clips, ORDERS, cancelled=lambda: next(asked) >= 6)
+    assert not found and not store(source.root, digest(tiny_model)).load(), "it ended within the first two clips"
+    assert next(asked) <= 6 + len(source.clips) + 2, "the others were not begun"
+    assert gather(predictor, tiny_model, source, source.clips[:1], ORDERS), "and nothing is in the way of asking again"
 
 
 # --- in words ----------------------------------------------------------------------------------------------
