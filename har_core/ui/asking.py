@@ -15,7 +15,7 @@ from har_core.errors import HarError
 from har_core.ui.frame import plain, reporting
 from har_core.ui.loaders import Model, read_dataset
 
-_UPLOAD, _SAMPLE, _PATH = "Upload", "A clip of a data set", "A file or folder on this computer"
+_UPLOAD, _SAMPLE, _PATH = "Upload", "Data set", "Path"
 _WAY, _ROUND = "video from", "video round"
 BATCH, BEGUN, OPEN = "video batch", "video begun", "video open"
 """Keys: all that was begun in this visit, what was begun last, and whose answer is open."""
@@ -57,8 +57,8 @@ def _chosen(model: Model, pace: Mapping[bool, float]) -> Chosen:
     if way == _SAMPLE:
         return _of_a_data_set(sets)
     if way == _PATH:
-        typed = st.text_input("Path", placeholder="/home/me/party.mp4", key="video path",
-                              help="On the machine where this app runs. It is read where it is, nothing is copied. "
+        typed = st.text_input("File or folder on this computer", placeholder="/home/me/party.mp4", key="video path",
+                              help="On the machine where the app runs. It is read where it is, nothing is copied. "
                               "Of a folder all videos in it are taken.")  # fmt: skip
         return _at(typed.strip()) if typed.strip() else []
     round_ = st.session_state.setdefault(_ROUND, 0)  # a new key empties the uploader, and its memory

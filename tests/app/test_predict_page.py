@@ -126,10 +126,10 @@ def test_clips_of_a_data_set_and_files_of_this_computer_are_read_where_they_are(
     own: Path, clips: Path, open_page: Open
 ) -> None:
     app = at(open_page)
-    app.segmented_control(key="video from").set_value("A clip of a data set").run()
+    app.segmented_control(key="video from").set_value("Data set").run()
     app.multiselect[0].set_value(["bright/v_bright_g01_c01.mp4"]).run()
     app = button(app, "Analyse")
-    app.segmented_control(key="video from").set_value("A file or folder on this computer").run()
+    app.segmented_control(key="video from").set_value("Path").run()
     app.text_input(key="video path").set_value("/nowhere/x.mp4").run()
     assert "must lie at this path" in app.error[0].value
     app.text_input(key="video path").set_value(str(clips / "dark")).run()
