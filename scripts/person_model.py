@@ -234,8 +234,8 @@ def train(
         now = rate * risen * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimiser.param_groups:
             group["lr"] = now
-        with torch.autocast("cpu", torch.bfloat16):
-            raw = model(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last))
+        # In 32 bit: without AMX, bfloat16 takes a fifth longer.
+        raw = model(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last))
         parts = distilled(hints, raw, taught)
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
