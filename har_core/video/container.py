@@ -88,7 +88,8 @@ class Source:
         cover = av.stream.Disposition.attached_pic
         streams = [stream for stream in self.container.streams.video if not stream.disposition & cover]
         if not streams:
-            raise VideoError(f"{self.name} has no video in it, only sound or other streams. Remove it.")
+            told = f"A video needs pictures, but {self.name} has only sound or other streams, or is damaged."
+            raise VideoError(f"{told} Copy it again or remove it.")
         best = self.container.streams.best("video")
         chosen = next((stream for stream in streams if stream is best), streams[0])
         if chosen.codec_context is None:
@@ -186,17 +187,29 @@ def opened(path: Path) -> av.container.InputContainer:
     Raises:
         VideoError: it is missing, or no such file.
     """
-    _refuse(path)
+    head = _refuse(path)
     options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
     try:
-        # The prefix keeps names such as `concat:x` or `http:` from being read as addresses.
-        return av.open(f"file:{path.absolute()}", container_options=options)
+        # The prefix keeps names such as `concat:x` or `http:` from being read as addresses. Titles and such need not
+        # be UTF-8: nobody reads them here, and they keep no video out.
+        container = av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
-        raise VideoError(f"{path.name} is not a video in a known format ({_reason(error)}). {REENCODE}") from error
+        raise _unreadable(path, head, _reason(error)) from error
+    if not container.streams:
+        container.close()
+        raise _unreadable(path, head, "no stream in it")
+    return container
 
 
-def _refuse(path: Path) -> None:
-    """Raise for what is plainly no video, before FFmpeg may interpret it."""
+def _unreadable(path: Path, head: bytes, reason: str) -> VideoError:
+    if head[4:8] == b"ftyp" or head.startswith((b"RIFF", b"\x1aE\xdf\xa3")):
+        told = f"begins like a video, but is damaged or cut off: nothing of it can be read ({reason})"
+        return VideoError(f"{path.name} {told}. Copy it again from where it came, or remove it.")
+    return VideoError(f"{path.name} is not a video in a known format ({reason}). {REENCODE}")
+
+
+def _refuse(path: Path) -> bytes:
+    """Raise for what is plainly no video, before FFmpeg may interpret it; gives how it begins."""
     if path.exists() and not path.is_dir() and not path.is_file():
         # A pipe or a device would be waited for.
         raise VideoError(f"A clip must be a file, but {path.name} is a pipe or a device. Save it as a file first.")
@@ -213,6 +226,7 @@ def _refuse(path: Path) -> None:
         raise VideoError(f"{path.name} is empty (0 bytes). Copy it again or remove it.")
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PLAYLISTS):
         raise VideoError(f"{path.name} is a playlist or a text, not a video. Use the videos themselves.")
+    return head
 
 
 def _reason(error: Exception) -> str:

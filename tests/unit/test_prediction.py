@@ -16,7 +16,7 @@ from har_core import checkpoint, video
 from har_core.batches import EvaluationClips, FrameStore
 from har_core.errors import ConfigError, VideoError
 from har_core.images import fit
-from har_core.prediction import Predictor
+from har_core.prediction import Predictor, damage_of
 from har_core.sampling import plan
 from har_core.values import Clip, Rgb
 
@@ -250,3 +250,10 @@ def test_everybody_of_a_broken_file(tiny_model: Path, bright: Any, tmp_path: Pat
     (tmp_path / "broken.mp4").write_text("no film")
     with pytest.raises(VideoError, match="broken"):
         Predictor(tiny_model, detector=bright).everybody(tmp_path / "broken.mp4")
+
+
+def test_a_fifth_of_a_short_film_is_not_lost_in_silence() -> None:
+    path = Path("short.mkv")
+    assert "its last 0.3 of 1.6 s are not in the file" in damage_of(path, 20, 0, 1.233, 0.333)
+    assert damage_of(path, 20, 0, 1.5, 0.067) == "", "by so much the rounding of lengths misses"
+    assert damage_of(path, 20, 0, 100.0, 4.0) == "" and damage_of(path, 20, 0, 100.0, 6.0)

@@ -277,6 +277,31 @@ def test_a_folder_and_sound_are_refused(tmp_path: Path) -> None:
         video.probe(tmp_path / "sound.wav")
 
 
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "avi"])
+def test_a_video_that_ends_before_its_index_is_no_unknown_format(tmp_path: Path, clip: Path, ending: str) -> None:
+    whole = film(tmp_path / f"whole.{ending}", [0, 1, 2]).read_bytes() if ending != "mp4" else clip.read_bytes()
+    (tmp_path / f"cut.{ending}").write_bytes(whole[:40])
+    # To encode again what cannot be opened is no advice.
+    with pytest.raises(VideoError, match=rf"^cut\.{ending} begins like a video, but .* Copy it again"):
+        video.probe(tmp_path / f"cut.{ending}")
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "avi"])
+def test_a_title_in_an_older_writing_keeps_no_video_out(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"old.{ending}"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "The cafe film"
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        container.mux(stream.encode(None))
+    content = path.read_bytes()
+    assert b"cafe" in content
+    path.write_bytes(content.replace(b"cafe", "café".encode("latin-1")))
+    assert video.probe(path).frames == 5 and len(list(video.read(path, [0.0]))) == 1
+
+
 @pytest.mark.parametrize("name", ["concat:a|b.mp4", "a%03d.mp4", "http:x.mp4", "-i.mp4", "ä ö.mp4"])
 def test_odd_names_are_only_names(tmp_path: Path, clip: Path, name: str) -> None:
     (tmp_path / name).write_bytes(clip.read_bytes())
