@@ -6,6 +6,7 @@ With `--json` exactly one JSON document goes to stdout; progress goes to stderr 
 
 import argparse
 import dataclasses
+import errno
 import io
 import math
 import os
@@ -57,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         code: int = given.command(given)
+        sys.stdout.flush()  # here, where it can be told if that fails
     except HarError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
@@ -69,7 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a full disk, a folder that may not be read: the user's to mend
-        print(f"{parser.prog}: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr)
+        told = f"{error.filename or 'input or output'}: {error.strerror}"
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            told = f"The output cannot be written: {error.strerror}. Make room there."
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again as it ends
+        print(f"{parser.prog}: {told}", file=sys.stderr)
         return 1
     return code
 

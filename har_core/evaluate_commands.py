@@ -78,6 +78,11 @@ def evaluate(given: argparse.Namespace) -> int:
     if given.compare:
         told["compare"], said = _compared(model_folder(given.compare), source, clips, scores, given.compare.name)
         lines += said
+    # Before the files: where one of them cannot be written, what was found is told all the same.
+    if given.json:
+        print_json(told)
+    else:
+        print("\n".join([*lines, *(f"skipped {clip}: {reason}" for clip, reason in scores.skipped)]))
     if given.report:
         _report(given, predictor, source, clips, found, scores, told, changed)
     if given.csv:
@@ -85,10 +90,6 @@ def evaluate(given: argparse.Namespace) -> int:
         from har_core.report import save
 
         save(given.csv, scores.table().map(exports.harmless).to_csv(index=False))
-    if given.json:
-        print_json(told)
-    else:
-        print("\n".join([*lines, *(f"skipped {clip}: {reason}" for clip, reason in scores.skipped)]))
     return 0
 
 

@@ -88,10 +88,17 @@ def predict(given: argparse.Namespace) -> int:
     work = _Work(predictor, given, targets)
     with progress_bar("videos", unit="%") as report:
         done = list(work.all(clips, lambda share: report(int(100 * share), 100)))
-    _write_together(given, [one.analysis for one in done if one.analysis is not None])
+    unwritten: HarError | None = None
+    try:
+        _write_together(given, [one.analysis for one in done if one.analysis is not None])
+    except HarError as error:
+        unwritten = error  # what was found is told even so
     for note in (note for one in done for note in one.notes):
         print(f"har_core: note: {note}", file=sys.stderr)
-    return _tell([one.answer for one in done], as_json=given.json)
+    code = _tell([one.answer for one in done], as_json=given.json)
+    if unwritten:
+        raise unwritten
+    return code
 
 
 @dataclass(slots=True)
@@ -162,7 +169,7 @@ class _Work:
                           "top": as_json(seen.prediction, given.top), "unsure": seen.unsure,
                           "unsure_below": seen.prediction.unsure_below, "damage": seen.damage})  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="har-") if given.video else contextlib.nullcontext() as keep:
-            found, notes = self._analysed(number, clip, Path(keep) if keep else None, report)
+            found, notes, unwritten = self._analysed(number, clip, Path(keep) if keep else None, report)
         answer: dict[str, Any] = {
             "clip": str(clip), "seconds": found.properties.seconds, "top": as_json(found.whole.prediction, given.top),
             "unsure": found.unsure, "unsure_below": found.unsure_below, "damage": found.damage,
@@ -171,30 +178,45 @@ class _Work:
             answer["timeline"] = _lane(found.whole, given.top)["timeline"]
         if given.people:
             answer["people"] = [_lane(lane, given.top) for lane in found.people]
+        if unwritten:
+            answer["error"] = unwritten
         return _Done(answer, found, notes)
 
     def _analysed(
         self, number: int, clip: Path, keep: Path | None, report: Callable[[float], None]
-    ) -> "tuple[Analysis, list[str]]":
-        from har_core import annotate, exports
+    ) -> "tuple[Analysis, list[str], str]":
+        """What was found, what to know of its files, and why not all of them are there."""
         from har_core.analysis import analyse
 
-        given, half = self.given, 0.5 if self.given.video else 1.0
+        half = 0.5 if self.given.video else 1.0
         found = analyse(
-            self.predictor, clip, people=given.people, keep=keep, cancelled=self._stop.is_set,
+            self.predictor, clip, people=self.given.people, keep=keep, cancelled=self._stop.is_set,
             progress=lambda done, total: report(half * done / max(total, 1e-6)),
         )  # fmt: skip
-        note = ""
+        try:
+            return found, self._written(number, clip, found, keep, report), ""
+        except Cancelled:
+            raise
+        except HarError as error:
+            return found, [], str(error)
+
+    def _written(
+        self, number: int, clip: Path, found: "Analysis", keep: Path | None, report: Callable[[float], None]
+    ) -> list[str]:
+        """Write the files that each video gets; gives what to know of them."""
+        from har_core import annotate, exports
+
+        given, note = self.given, ""
         if given.video:
             note = annotate.annotate(
                 clip, found, self.targets["video"][number], keep=keep, cancelled=self._stop.is_set,
-                progress=lambda done, total: report(half + half * done / total), top=min(given.top, 3),
+                progress=lambda done, total: report(0.5 + 0.5 * done / total), top=min(given.top, 3),
             )  # fmt: skip
         if given.vtt:
             _write(self.targets["vtt"][number], exports.to_vtt(found))
         if given.elan:
             _write(self.targets["elan"][number], exports.to_elan(found, clip.name))
-        return found, [note] if note else []
+        return [note] if note else []
 
 
 def _lane(lane: "Lane", top: int) -> dict[str, Any]:
@@ -221,7 +243,8 @@ def _tell(answers: list[dict[str, Any]], *, as_json: bool) -> int:
         print(f"har_core: {failed[0]['error']}", file=sys.stderr)
     elif failed:
         each = "" if as_json else " " + " ".join(answer["error"] for answer in failed)
-        print(f"har_core: {len(failed)} of {len(answers)} clips could not be predicted.{each}", file=sys.stderr)
+        what = "be predicted" if any("top" not in answer for answer in failed) else "get their files"
+        print(f"har_core: {len(failed)} of {len(answers)} clips could not {what}.{each}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -339,16 +362,25 @@ def _interface(tasks: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not of its own name, which may be as long as names can be.
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=".har-", suffix=".part")
-    part = Path(name)
+    """Whole or not at all.
+
+    Raises:
+        HarError: it cannot be written.
+    """
+    part: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not of its own name, which may be as long as names can be.
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=".har-", suffix=".part")
+        part = Path(name)
         with os.fdopen(number, "w", encoding="utf-8", errors="replace", newline="") as file:
             file.write(text)
         part.chmod(0o644)
         part.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise HarError(f"{path} cannot be written: {reason}. Make room there, or name another place.") from error
     finally:
         with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+            if part:
+                part.unlink(missing_ok=True)

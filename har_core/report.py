@@ -89,7 +89,8 @@ def save(out: Path, content: str) -> None:
         part.write_bytes(content.encode(errors="replace"))  # a file's name need not be text
         part.replace(out)
     except OSError as error:
-        raise HarError(f"{out} cannot be written: {error.strerror}. Nothing was changed there.") from None
+        reason = f"{error.strerror}. Nothing was changed there: make room, or name another place."
+        raise HarError(f"{out} cannot be written: {reason}") from None
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

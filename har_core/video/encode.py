@@ -73,7 +73,8 @@ def write(
         (sounded if sounded.exists() else part).replace(path)
         return note
     except OSError as error:
-        raise VideoError(f"{path.name} cannot be written: {error.strerror or error}.") from error
+        reason = error.strerror or error
+        raise VideoError(f"{path.name} cannot be written: {reason}. Make room there, or name another place.") from error
     finally:
         for left in (part, sounded):
             with contextlib.suppress(OSError):

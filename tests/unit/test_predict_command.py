@@ -1,14 +1,16 @@
 """`predict` as a whole: folders, several at once, timelines, and every file that it writes."""
 
+import contextlib
 import csv
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,8 +18,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from har_core import PROJECT, annotate, detection, predict_commands, video
 from har_core import __main__ as command_line
-from har_core import detection, video
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -102,6 +104,45 @@ def test_where_label_studio_finds_the_videos(run: Run, tiny: Path, tiny_model: P
     (here / "e.xml").symlink_to(clip)
     code, _, err = run(here / "e.xml", "--model", tiny_model, "--label-studio", "e.json")
     assert code == 1 and "would write over the video" in err and (here / "e.xml").is_symlink()
+
+
+@contextlib.contextmanager
+def no_room() -> Iterator[None]:
+    """No file takes a byte more, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("kind", ["csv", "vtt", "elan", "label-studio", "video"])
+def test_what_cannot_be_written_costs_the_file_and_not_the_answer(
+    run: Run, tiny: Path, tiny_model: Path, here: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, writes in ((predict_commands, "_write"), (annotate, "annotate")):
+        monkeypatch.setattr(module, writes, no_room()(getattr(module, writes)))
+    clip = tiny / "rise" / "v_rise_g04_c01.mp4"
+    name = {"csv": "a.csv", "vtt": "a.vtt", "elan": "a.eaf", "label-studio": "a.json", "video": "a.mp4"}[kind]
+    (here / name).write_text("from before")
+    code, out, err = run(clip, "--model", tiny_model, "--timeline", f"--{kind}", name)
+    assert code == 1 and len(err.splitlines()) == 1
+    assert f"{name} cannot be written: File too large. Make room" in err
+    assert "whole picture" in out and out.startswith(f"{clip}\t")
+    assert {p.name: p.read_text() for p in here.iterdir()} == {name: "from before"}
+
+
+def test_a_full_standard_output_is_one_sentence(tiny: Path, tiny_model: Path) -> None:
+    clip = tiny / "rise" / "v_rise_g04_c01.mp4"
+    # Without PYTHONUNBUFFERED what is printed waits until the end.
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for flags in ((), ("--json",)):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "har_core", "predict", str(clip), "--model", str(tiny_model), *flags]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=PROJECT, env=plain)
+        assert done.returncode == 1
+        assert done.stderr == "har_core: The output cannot be written: No space left on device. Make room there.\n"
 
 
 def test_bare_flags_name_the_files(run: Run, tiny: Path, tiny_model: Path, here: Path, tmp_path: Path) -> None:
