@@ -6,10 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from har_core.calibration import Bin, Kept
-from har_core.plots import ACCENT, FAINT, MUTED, TRUE, blank, label
+from har_core.plots import ACCENT, FAINT, TRUE, blank, label
 from har_core.values import wilson
 
 _LINE = "#78716c"
+_DARK, _PALE = "#292524", "rgba(168,162,158,0.6)"
+"""Intervals lie on bars, and must be seen there; pages draw them in the colour of their letters."""
 
 
 def shares(
@@ -24,8 +26,8 @@ def shares(
     figure = blank(height=46 + 40 * len(names))
     figure.add_bar(
         y=places, x=[value for value, _, _ in values.values()], orientation="h", width=0.55,
-        marker_color=[ACCENT if name in strong else MUTED for name in names],
-        error_x={"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": _LINE,
+        marker_color=[ACCENT if name in strong else _PALE for name in names],
+        error_x={"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": _DARK,
                  "array": [high - value for value, _, high in values.values()],
                  "arrayminus": [value - low for value, low, _ in values.values()]},
         customdata=[[label(name), f"{low:.0%} to {high:.0%}"] for name, (_, low, high) in values.items()],

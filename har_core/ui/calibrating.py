@@ -195,7 +195,10 @@ def _temperature(question: Question, seen: _Seen) -> None:
         column_config={"how sure on average": share, "calibration error": share},
     )  # fmt: skip
     flattered = " It was fitted on the same clips, which flatters it a little." if fitted_on is seen else ""
-    st.caption(f"Judged on the {len(seen.labels):,} clips chosen above.{flattered} Above 1 softens, below 1 sharpens.")
+    st.caption(
+        f"Judged on the {len(seen.labels):,} clips chosen above.{flattered} Above 1 softens, below 1 sharpens; "
+        "where clips are few, what is fitted is drawn towards 1."
+    )
     if question.model.run is not None:
         _keep(question, unsure_below=card.unsure_below, temperature=round(best, 4), clips=len(fitted_on.labels),
               what="temperature", same=abs(best / card.temperature - 1) < _SAME)  # fmt: skip

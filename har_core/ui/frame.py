@@ -21,7 +21,17 @@ _STYLE = """<style>
 .stPlotlyChart :is(.xtick text, .ytick text, .legendtext, .xtitle, .ytitle, .bartext),
 .stPlotlyChart :is(.annotation-text, .heatmap-label text):not([style*="rgb(255, 255, 255)"]) {
   fill: currentColor !important; }
-@media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
+.stPlotlyChart :is(.xerror, .yerror) { stroke: currentColor !important; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }
+  /* Of so many choices a row would break anywhere, and leave corners that belong to no end. */
+  [role="radiogroup"]:has(> [data-variant="segmented_control"]:nth-of-type(5)) {
+    display: grid; grid-template-columns: repeat(3, 1fr); gap: 0.4rem; width: 100%; }
+  [role="radiogroup"]:has(> [data-variant="segmented_control"]:nth-of-type(5)) > button {
+    border-radius: 0.6rem; margin: 0; justify-content: center; }
+  [role="radiogroup"]:has(> [data-variant="segmented_control"]:nth-of-type(5)) > button:not([data-selected]) {
+    border: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
+}
 </style>"""
 PAGES = {
     "dataset": ("Dataset", ":material/video_library:"),

@@ -167,7 +167,7 @@ export default function (component) {
   }
 
   function fix(what) {
-    say(what.what === "merge" ? "Merging" : "Splitting");
+    say(`${what.what === "merge" ? "Merging" : "Splitting"}. The first correction loads the model, which takes some seconds.`);
     setTriggerValue("fix", { stamp: data.stamp, ...what });
   }
 
@@ -303,7 +303,7 @@ export default function (component) {
   const short = data.lanes.length === 1 && data.lanes[0].segments.length < 2 && data.still;
   $("lanes").hidden = $("zooming").hidden = short;
   $("hint").hidden = short || !s.lanes.some((lane) => lane.segments.length);
-  $("hint").textContent = `A bar names an action of which the model was ${percent(data.unsure)} sure at some moment. It goes on`
+  $("hint").textContent = `A bar names an action of which the model was at least ${percent(data.unsure)} sure at some moment. It goes on`
     + ` while at least half of that is left, so at single moments another action may be ahead${ahead}.`;
   $("annotated").textContent = data.outdated ? "Annotated, before your corrections" : "Annotated";
   $("subtitles").hidden = !data.vtt;

@@ -303,8 +303,8 @@ def _views(question: Question, scores: Evaluation) -> None:
     other: Condition = "frame" if question.card.clip.view == "person" else "person"
     what = "the person each clip is about" if other == "person" else "the whole picture"
     st.markdown(
-        f"This model has learned from whole pictures and from people. The scores above are of its view "
-        f"“{question.card.clip.view}”; here are the same clips by the other."
+        "This model has learned from whole pictures and from people. The scores above are of "
+        f"{'the person' if other == 'frame' else 'the whole picture'}; here are the same clips by the other view."
     )
     if at_hand(question, (other,), ask="Score the other view", text=f"Shows it {what}.", times=_LONGER[other]):
         conditions(question, scores, (other,), "views")
