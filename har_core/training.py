@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,12 +25,13 @@ from har_core import checkpoint, machine
 from har_core.augment import Augmenter
 from har_core.batches import Batch, collate, pack_embeddings, prefetch
 from har_core.calibration import calibrate, tempered
-from har_core.config import TELLING_CLIPS, TrainConfig
+from har_core.config import TrainConfig
 from har_core.errors import DatasetError, TrainingError
 from har_core.events import Ended, EpochEnded, Event, Reason, Started, Stepped, decode
 from har_core.glimpses import CLIPS, FRAMES, Caption, Glimpses
 from har_core.network import EMBEDDING, GRID, ActionNetwork, best_device, bf16_is_faster, load_initial
 from har_core.preparation import Material, Stopped, prepare
+from har_core.progress import Progress
 from har_core.sampling import grid
 from har_core.values import Rgb
 
@@ -43,23 +44,6 @@ VARIATIONS = 4  # of a training clip that a frozen backbone looks at once each; 
 
 Seen = tuple[np.ndarray, Tensor]
 """Instants, or which frames make up each window, and what the backbone sees in each frame: float16 `(N, F)`."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a run stands between two epochs; kept in `last/` beside the weights."""
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best_accuracy: float = -1.0
-    best_loss: float = math.inf
-    stale: int = 0
-    held_until: int = -1
-    """The last epoch in which the backbone was held while the new layers learned; -1 while it is."""
-
-    def improves(self, accuracy: float, loss: float) -> bool:
-        """Whether this beats the best epoch: more clips right, or as many with a smaller loss."""
-        return (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
 
 
 def train(config: TrainConfig, folder: Path, *, stopped: Stopped = lambda: False) -> Iterator[Event]:
@@ -147,7 +131,7 @@ class Trainer:
     def epochs(self, stopped: Stopped) -> Iterator[Event]:
         """The loop, read aloud."""
         state = self.progress
-        while state.epoch < self.config.epochs and not self._over():
+        while state.epoch < self.config.epochs and not state.over(self.config.patience, len(self.check.clips)):
             epoch, begun = state.epoch + 1, time.monotonic()
             self.network.freeze(self.config.freeze_backbone or state.held_until < 0)
             if not self.network.frozen:
@@ -197,19 +181,9 @@ class Trainer:
             )  # fmt: skip
             self._keep(ended)
             yield replace(ended, seconds=time.monotonic() - begun)
-        early: Reason = "all right" if self._all_right() else "early stopping"
+        early: Reason = "all right" if state.all_right(len(self.check.clips)) else "early stopping"
         reason = early if state.epoch < self.config.epochs else "epochs"
         yield Ended(reason, state.best_epoch, state.best_accuracy)
-
-    def _over(self) -> bool:
-        state = self.progress
-        return self._all_right() or (state.held_until >= 0 and state.stale >= self.config.patience)
-
-    def _all_right(self) -> bool:
-        """Whether the held backbone named all validation clips rightly: they could not show what learning on gains."""
-        state = self.progress
-        told = state.best_accuracy == 1.0 and len(self.check.clips) >= TELLING_CLIPS
-        return told and 0 < state.held_until == state.epoch
 
     def _diverged(self, epoch: int) -> TrainingError:
         kept = f" The model of epoch {self.progress.best_epoch} is kept." if self.progress.best_epoch else ""

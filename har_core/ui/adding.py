@@ -37,8 +37,8 @@ A folder is read as it is; nothing is copied or changed. Any of these will do:
 
 An archive (`.tar.gz`, `.tar`, `.zip`) of such a folder is unpacked into the workspace.
 
-A *group* says who or where was filmed. Name it in `clips.csv`, or in the file name as `_by-anna_` or `_g01_`: then nobody is
-in both the training and the validation clips, and the scores are honest.
+A *group* says who or where was filmed. Name it in `clips.csv`, or in the file name as `_by-anna_` or `_g01_`: then
+nobody is in both the training and the validation clips, and the scores are honest.
 """
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from har_core import checkpoint, glimpses, network, people, preparation, training
+from har_core import checkpoint, glimpses, network, people, preparation, progress, training
 from har_core.batches import FrameStore
 from har_core.calibration import negative_log_likelihood
 from har_core.config import AugmentConfig, ClipSpec, NetworkConfig, TrainConfig
@@ -377,7 +377,7 @@ def test_it_ends_where_a_held_backbone_names_all_rightly(
     config = replace(config, epochs=20, freeze_epochs=4)
     few = list(train(replace(config, epochs=5), tmp_path / "few"))
     assert len(epochs(few)) == 5, "so few clips may all be right by chance"
-    monkeypatch.setattr(training, "TELLING_CLIPS", 3)
+    monkeypatch.setattr(progress, "TELLING_CLIPS", 3)
     scores([(0.5, 1.0), (1.0, 0.9), *[(0.5, 1.0)] * 20])
     events = list(train(config, tmp_path / "run"))
     assert [event.frozen for event in epochs(events)] == [True] * 4, "the held epochs cost little and go on"
