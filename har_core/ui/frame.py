@@ -30,7 +30,9 @@ _STYLE = """<style>
   [role="radiogroup"]:has(> [data-variant="segmented_control"]:nth-of-type(5)) > button {
     border-radius: 0.6rem; margin: 0; justify-content: center; }
   [role="radiogroup"]:has(> [data-variant="segmented_control"]:nth-of-type(5)) > button:not([data-selected]) {
-    border: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
+    border: 1px solid color-mix(in srgb, currentColor 20%, transparent) !important; }
+  :is([data-testid="stElementContainer"], .stButtonGroup):has([data-variant="segmented_control"]:nth-of-type(5)) {
+    width: 100% !important; }
 }
 </style>"""
 PAGES = {
