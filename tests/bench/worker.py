@@ -79,7 +79,7 @@ def _videos(places: Sequence[Path]) -> Iterator[tuple[Path, str]]:
             yield place, place.suffix
             continue
         for path in sorted(p for p in place.rglob("*") if p.is_file() and p.suffix.lower() not in _NO_VIDEOS):
-            yield path, path.relative_to(place).parts[0] if path.parent != place else "."
+            yield path, path.relative_to(place).parts[0] if path.parent != place else place.name
 
 
 def _mutants(given: argparse.Namespace, folder: Path) -> Iterator[tuple[Path, str]]:
