@@ -35,8 +35,10 @@ def show(task: Task) -> None:
         if state.stage in ACTIVE or told_failed(task):
             return
         told = {"stopped": f"The analysis of {request.name} was cancelled."}.get(state.stage, state.message)
-        with st.container(horizontal=True, vertical_alignment="center"):
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        with left:
             st.warning(plain(told or "There is no answer."), icon=":material/info:")
+        with right:
             again(task)
         return
     analysis = read(task)

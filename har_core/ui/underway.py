@@ -123,8 +123,10 @@ def _failed(tasks: Sequence[Task]) -> None:
     """The sentences of those that were begun in this visit and gave no answer."""
     for task, state in zip(tasks, analyses.states(tasks), strict=True):
         if told_failed(task, state):
-            with st.container(horizontal=True, vertical_alignment="center"):
+            left, right = st.columns([5, 1], vertical_alignment="center")
+            with left:
                 st.error(plain(state.message or "It failed."), icon=":material/error:")
+            with right:
                 again(task)
 
 
