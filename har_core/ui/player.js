@@ -5,10 +5,11 @@
 // State `unplayable`: url that the browser cannot play. Trigger `fix`: {stamp, what: "merge" | "split", track, other, seconds}.
 const LEAST_VIEW = 2; // seconds: nothing is shown closer
 const FIRST = 8; // people that are shown at first: those in view longest
+const MORE = 40; // and with each press: a thousand cards at once take a minute to draw
 const states = new WeakMap();
 
 function fresh() {
-  return { stamp: undefined, url: "", film: "", lanes: [], view: [0, 1], chosen: 0, annotated: false, said: true, track: "", vtt: "", hover: null, drawn: "", all: false, few: new Set() };
+  return { stamp: undefined, url: "", film: "", lanes: [], view: [0, 1], chosen: 0, annotated: false, said: true, track: "", vtt: "", hover: null, drawn: "", shown: FIRST, order: [], cards: [] };
 }
 
 export default function (component) {
@@ -138,28 +139,31 @@ export default function (component) {
 
   function buildRows() {
     rows.replaceChildren(...s.lanes.map((lane, n) => laneRow(lane, n, () => choose(n))));
-    $("people").replaceChildren(...s.lanes.map(person).filter(Boolean));
+    s.cards = [];
     const body = tableRows(data, s.lanes, jump);
     parentElement.querySelector("tbody").replaceChildren(...body);
     $("twin").hidden = !body.length;
     const people = s.lanes.map((lane, n) => [n, lane.stop - lane.start]).filter(([n]) => s.lanes[n].track !== null);
-    s.few = new Set(people.sort((a, b) => b[1] - a[1]).slice(0, FIRST).map(([n]) => n));
+    s.order = people.sort((a, b) => b[1] - a[1]).map(([n]) => n);
     fold();
   }
 
-  // Of a crowd only those in view longest are shown, until all are asked for.
+  // Of a crowd only those in view longest are shown, until more are asked for.
   function fold() {
-    const people = s.lanes.filter((lane) => lane.track !== null).length, away = (n) => !s.all && s.lanes[n].track !== null && !s.few.has(n);
+    const people = s.order.length, few = new Set(s.order.slice(0, s.shown)), away = (n) => s.lanes[n].track !== null && !few.has(n);
     [...rows.children].forEach((row, n) => { row.hidden = away(n); });
-    for (const card of player.querySelectorAll(".person")) card.hidden = away(+card.dataset.lane);
+    // Made when first shown: an hour may have more than a thousand people.
+    const shown = s.lanes.map((lane, n) => (lane.track === null || away(n) ? null : (s.cards[n] ??= person(lane, n)))).filter(Boolean);
+    $("people").replaceChildren(...shown);
     const more = $("more");
     more.hidden = people <= FIRST;
-    more.textContent = s.all ? `Show the ${FIRST} who are in view longest` : `Show all ${people} people`;
+    more.textContent = s.shown >= people ? `Show the ${FIRST} who are in view longest`
+      : s.shown + MORE < people ? `Show ${MORE} more of ${people} people` : `Show all ${people} people`;
   }
 
   function person(lane, n) {
-    if (lane.track === null) return null;
-    return personCard(data, lane, n, s.lanes.filter((one) => one.track !== null && one !== lane), {
+    const others = () => s.lanes.filter((one) => one.track !== null && one !== lane);
+    return personCard(data, lane, n, data.lanes.length > 2 && others, {
       choose: () => { choose(n); seek(lane.start); reveal(lane.start); },
       merge: (other) => fix({ what: "merge", track: lane.track, other, seconds: 0 }),
       split: () => fix({ what: "split", track: lane.track, other: 0, seconds: now() }),
@@ -271,7 +275,7 @@ export default function (component) {
   };
   $("nearer").onclick = () => zoom(0.5);
   $("wider").onclick = () => zoom(2);
-  $("more").onclick = () => { s.all = !s.all; fold(); drawLanes(); place(now()); };
+  $("more").onclick = () => { s.shown = s.shown >= s.order.length ? FIRST : s.shown + MORE; fold(); drawLanes(); choose(s.chosen); };
   $("original").onclick = () => show(false);
   $("annotated").onclick = () => show(true);
   $("speed").onchange = (event) => { film.playbackRate = Number(event.target.value); };
@@ -284,7 +288,7 @@ export default function (component) {
   // ---- what Python says ----
   const signature = JSON.stringify([data.stamp, data.lanes, data.k]);
   const another = s.stamp !== undefined && data.stamp !== s.stamp;
-  if (data.stamp !== s.stamp) Object.assign(s, { stamp: data.stamp, view: [0, length], chosen: 0, url: "", all: false });
+  if (data.stamp !== s.stamp) Object.assign(s, { stamp: data.stamp, view: [0, length], chosen: 0, url: "", shown: FIRST });
   if (signature !== s.drawn) {
     s.drawn = signature;
     const track = s.lanes[s.chosen]?.track;

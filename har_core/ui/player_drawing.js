@@ -117,10 +117,14 @@ function personCard(data, lane, n, others, { choose, merge, split }) {
 
 function mending(lane, n, others, merge, split) {
   const box = element("div", "mend");
-  if (others.length) {
+  if (others) {
     const select = element("select", "small");
     select.ariaLabel = `${lane.name} is the same as`;
-    select.append(new Option("Same person as …", ""), ...others.map((one) => new Option(one.name, String(one.track))));
+    select.append(new Option("Same person as …", ""));
+    // Not before they are asked for: of a crowd each could be each other, which makes millions.
+    select.onfocus = select.onpointerdown = () => {
+      if (select.options.length === 1) select.append(...others().map((one) => new Option(one.name, String(one.track))));
+    };
     select.onchange = () => { if (select.value) merge(Number(select.value)); };
     box.append(select);
   }

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from test_cutting import _FIELDS, _SHOWN, frame
 from viewer import FIRST_VIDEO, Server, Viewer, Visit, serving
 
-from har_core import analyses, discarded, intake, video
+from har_core import PROJECT, analyses, discarded, intake, video
 from har_core.analyses import Request, State, Task
 from har_core.lanes import Analysis, Lane
 from har_core.values import Prediction, Segment
@@ -51,22 +51,28 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def seed(root: Path, film: Path, *, viewer: str = ANN, name: str = "numbers <i>.mp4", crowd: int = 0) -> Task:
-    """An analysis that is done, of made-up lanes; `crowd` more people pass by, the later ones shorter."""
+def seed(
+    root: Path, film: Path, *, viewer: str = ANN, name: str = "numbers <i>.mp4", crowd: int = 0, mend: bool = False
+) -> Task:
+    """An analysis that is done, of made-up lanes; `crowd` more people pass by, the later ones shorter; `mend`: its
+    people can be corrected."""
+    model = PROJECT / "models" / "actions-interaction" if mend else "/models/none"
     with film.open("rb") as content:
-        task = intake.begin(root, viewer, Request(name, "/models/none", "made-up"), content)
+        task = intake.begin(root, viewer, Request(name, str(model), "made-up"), content)
     for ticket in analyses.tickets(root):
         ticket.path.unlink()
     found = Analysis(
         name, probe(film), "made-up", CLASSES, 0.4,
         lane(None, 0.0, SECONDS, ("walk", 1.0, 4.0), ("wave", 6.0, 9.0), ("none", 9.5, 11.5)),
         (lane(1, 0.0, 8.0, ("walk", 1.0, 3.5), ("wave", 6.0, 8.0)), lane(2, 2.0, SECONDS, ("wave", 5.0, 11.0)),
-         *(lane(3 + n, 0.0, 6.0 - 0.3 * n) for n in range(crowd))),
+         *(lane(3 + n, 0.0, max(0.5, 6.0 - 0.3 * n)) for n in range(crowd))),
         settings={"window_seconds": 2.0},
     )  # fmt: skip
     from har_core.analyse_commands import keep_answer
 
     keep_answer(task, found)
+    if mend:
+        (task.keep / "traces").mkdir(parents=True)
     task.tell(State("done", at=time.time(), took=2.0))
     return task
 
@@ -210,6 +216,24 @@ def test_of_a_crowd_those_in_view_longest_come_first(server: Server, visit: Visi
     viewer.press("Show all 12 people")
     expect(rows).to_have_count(1 + 12)
     expect(viewer.page.locator(".person:visible")).to_have_count(12)
+    discarded.delete(task)
+
+
+def test_a_crowd_of_hundreds_costs_only_who_is_shown(server: Server, visit: Visit, film: Path) -> None:
+    task = seed(server.workspace, film, viewer=BOB, crowd=300, mend=True)
+    viewer = known(visit, server, BOB)
+    viewer.open("predict")
+    player(viewer.page)
+    # Each could be the same as each other: 302 times 301 choices, where only eight people are shown.
+    expect(viewer.page.locator(".person")).to_have_count(8)
+    assert viewer.page.locator(".person option").count() == 8
+    same = viewer.page.get_by_label("Person 2 is the same as")
+    same.focus()
+    expect(same.locator("option")).to_have_count(302)
+    viewer.press("Show 40 more of 302 people")
+    expect(viewer.page.locator(".person:visible")).to_have_count(48)
+    expect(viewer.page.locator(".rows .row:visible")).to_have_count(1 + 48)
+    assert viewer.page.locator(".person option").count() == 301 + 48
     discarded.delete(task)
 
 
