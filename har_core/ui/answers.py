@@ -24,8 +24,8 @@ from har_core.ui.underway import ACTIVE, again, ask_for, spoken, told_failed
 _MOST_K = 10
 _IN_MEMORY = 1 << 30
 """Bytes of an annotated video that the page plays; a larger one is named by its path."""
-_FACES = 30
-"""People whose portraits are sent to the browser."""
+_FACES = 48
+"""People whose portraits are sent to the browser: those that the player shows first."""
 
 
 def show(task: Task) -> None:
@@ -51,7 +51,7 @@ def show(task: Task) -> None:
     film = _film(task, analysis)
     if not film.url and not film.annotated:
         _no_film(task)
-    portraits = {lane.track: _portrait(task, lane.track) for lane in analysis.people[:_FACES] if lane.track is not None}
+    portraits = {track: _portrait(task, track) for track in longest(analysis, _FACES)}
     said = players.player(
         analysis, film, portraits, k=k, vtt=_subtitles(analysis), mend=_mendable(task), key="video player",
         stamp=task.name,
@@ -62,6 +62,12 @@ def show(task: Task) -> None:
         if said.fix is not None:
             _mend(task, analysis, said.fix)
         _take_away(task, analysis)
+
+
+def longest(analysis: Analysis, most: int) -> list[int]:
+    """The numbers of so many people, those in view longest first: of a crowd the player shows these."""
+    order = sorted(analysis.people, key=lambda lane: lane.start - lane.stop)
+    return [lane.track for lane in order[:most] if lane.track is not None]
 
 
 def read(task: Task) -> Analysis:

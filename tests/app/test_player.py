@@ -2,11 +2,13 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from har_core.lanes import Analysis, Lane
+from har_core.ui.answers import longest
 from har_core.ui.player import Film, Fix, colours, message, tops, understood
 from har_core.values import Prediction, Segment, VideoProperties
 
@@ -74,3 +76,10 @@ def test_a_correction_is_understood() -> None:
     assert understood({"stamp": "s", "what": "split", "track": 1, "other": 0, "seconds": 2.5}, "s") == Fix(
         "split", 1, 0, 2.5
     )
+
+
+def test_faces_are_sent_of_those_who_are_shown_first() -> None:
+    found = analysis(people=5)
+    people = tuple(replace(lane, stop=10.0 * number) for number, lane in enumerate(found.people, 1))
+    assert longest(replace(found, people=people), 3) == [5, 4, 3]
+    assert longest(found, 9) == [1, 2, 3, 4, 5], "in order where all are in view as long"
