@@ -120,7 +120,7 @@ def tried(
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=order, showgrid=False)
         figure.update_xaxes(range=[-0.5, len(order) - 0.5])
     elif log:
-        figure.update_xaxes(type="log", exponentformat="power", showgrid=False)
+        figure.update_xaxes(type="log", dtick="D2", tickformat="~g", showgrid=False)
     figure.update_yaxes(tickformat=".0%")
     return figure
 
