@@ -110,6 +110,9 @@ export default function (component) {
     wide = Math.max(Math.min(LEAST_VIEW, length), Math.min(length, wide));
     const low = Math.max(0, Math.min(length - wide, from));
     s.view = [low, low + wide];
+    const before = s.order.slice(0, s.shown);
+    s.order = ranked();
+    if (s.order.slice(0, s.shown).some((n) => !before.includes(n))) fold();
     drawLanes();
     place(now());
   }
@@ -143,14 +146,19 @@ export default function (component) {
     const body = tableRows(data, s.lanes, jump);
     parentElement.querySelector("tbody").replaceChildren(...body);
     $("twin").hidden = !body.length;
-    const people = s.lanes.map((lane, n) => [n, lane.stop - lane.start]).filter(([n]) => s.lanes[n].track !== null);
-    s.order = people.sort((a, b) => b[1] - a[1]).map(([n]) => n);
+    s.order = ranked();
     fold();
+  }
+
+  // People by how long they are in the part of the film that the lanes show; of those who are not in it, the nearest.
+  function ranked() {
+    const [low, high] = s.view, seen = s.lanes.map((lane) => Math.min(lane.stop, high) - Math.max(lane.start, low));
+    return [...s.lanes.keys()].filter((n) => s.lanes[n].track !== null).sort((a, b) => seen[b] - seen[a]);
   }
 
   // Of a crowd only those in view longest are shown, until more are asked for.
   function fold() {
-    const people = s.order.length, few = new Set(s.order.slice(0, s.shown)), away = (n) => s.lanes[n].track !== null && !few.has(n);
+    const people = s.order.length, few = new Set(s.order.slice(0, s.shown)), away = (n) => s.lanes[n].track !== null && !few.has(n) && n !== s.chosen;
     [...rows.children].forEach((row, n) => { row.hidden = away(n); });
     // Made when first shown: an hour may have more than a thousand people.
     const shown = s.lanes.map((lane, n) => (lane.track === null || away(n) ? null : (s.cards[n] ??= person(lane, n)))).filter(Boolean);
@@ -158,7 +166,7 @@ export default function (component) {
     const more = $("more");
     more.hidden = people <= FIRST;
     more.textContent = s.shown >= people ? `Show the ${FIRST} who are in view longest`
-      : s.shown + MORE < people ? `Show ${MORE} more of ${people} people` : `Show all ${people} people`;
+      : s.shown + MORE < people ? `Show ${MORE} more of ${people.toLocaleString("en")} people` : `Show all ${people} people`;
   }
 
   function person(lane, n) {

@@ -54,8 +54,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seed(
     root: Path, film: Path, *, viewer: str = ANN, name: str = "numbers <i>.mp4", crowd: int = 0, mend: bool = False
 ) -> Task:
-    """An analysis that is done, of made-up lanes; `crowd` more people pass by, the later ones shorter; `mend`: its
-    people can be corrected."""
+    """An analysis that is done, of made-up lanes; `crowd` more people pass by, the later ones shorter, the last at the
+    end; `mend`: its people can be corrected."""
     model = PROJECT / "models" / "actions-interaction" if mend else "/models/none"
     with film.open("rb") as content:
         task = intake.begin(root, viewer, Request(name, str(model), "made-up"), content)
@@ -65,7 +65,8 @@ def seed(
         name, probe(film), "made-up", CLASSES, 0.4,
         lane(None, 0.0, SECONDS, ("walk", 1.0, 4.0), ("wave", 6.0, 9.0), ("none", 9.5, 11.5)),
         (lane(1, 0.0, 8.0, ("walk", 1.0, 3.5), ("wave", 6.0, 8.0)), lane(2, 2.0, SECONDS, ("wave", 5.0, 11.0)),
-         *(lane(3 + n, 0.0, max(0.5, 6.0 - 0.3 * n)) for n in range(crowd))),
+         *(lane(3 + n, 0.0, max(0.5, 6.0 - 0.3 * n)) for n in range(crowd - 1)),
+         *((lane(2 + crowd, 10.5, SECONDS, ("walk", 10.5, 11.5)),) if crowd else ())),
         settings={"window_seconds": 2.0},
     )  # fmt: skip
     from har_core.analyse_commands import keep_answer
@@ -213,6 +214,20 @@ def test_of_a_crowd_those_in_view_longest_come_first(server: Server, visit: Visi
     player(viewer.page)
     rows = viewer.page.locator(".rows .row:visible")
     expect(rows).to_have_count(1 + 8)
+    # Looking closer, it is those in view there.
+    late = viewer.page.get_by_role("button", name="Person 12: walk, 0:10.5")
+    expect(late).to_be_hidden()
+    ruler = viewer.page.locator(".ruler")
+    box = ruler.bounding_box()
+    assert box is not None
+    ruler.click(position={"x": 0.92 * box["width"], "y": box["height"] / 2})
+    for _ in range(3):
+        viewer.page.get_by_role("button", name="Show less of the time").click()
+    expect(late).to_be_visible()
+    expect(rows).to_have_count(1 + 8)
+    for _ in range(3):
+        viewer.page.get_by_role("button", name="Show more of the time").click()
+    expect(late).to_be_hidden()
     viewer.press("Show all 12 people")
     expect(rows).to_have_count(1 + 12)
     expect(viewer.page.locator(".person:visible")).to_have_count(12)
