@@ -7,6 +7,7 @@ stretches the pause and not the take.
 import json
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from har_core.errors import ConfigError, DatasetError
 
 Phase = Literal["idle", "countdown", "recording", "done"]
 _LABEL = "take.json"
+_TRASH = ".trash"
+UNDO_SECONDS = 3600.0
+"""For so long a take that was thrown away can be brought back; then it is gone."""
 _LONGEST_TEXT = 200
 _END_OF_TIME = 1e11
 """In seconds since 1970; 5000 years are enough."""
@@ -82,6 +86,8 @@ class Label:
     viewer: str = ""
     at: float = 0.0
     """Seconds since 1970."""
+    cut: bool = False
+    """Whether it was stopped before its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def read_take(folder: Path, film: Path) -> Take | None:
     if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT and _can_be_shown(text) for text in texts):
         return None
     sound = type(label.at) in (int, float) and 0 <= label.at < _END_OF_TIME  # NaN fails this too
-    return Take(folder, film, label) if sound else None
+    return Take(folder, film, label) if sound and type(label.cut) is bool else None
 
 
 def _can_be_shown(text: str) -> bool:
@@ -141,8 +147,40 @@ def file_name(take: Take) -> str:
     return f"take_{take.folder.name}.mp4"
 
 
+def throw_away(take: Take) -> None:
+    """Put a take aside; `bring_back` returns it within the hour."""
+    trash = take.folder.parent / _TRASH
+    with suppress(OSError):
+        trash.mkdir(exist_ok=True)
+        take.folder.rename(trash / f"{time.time_ns():020d}.{take.folder.name}")
+
+
+def thrown_away(home: Path) -> list[Path]:
+    """What can be brought back; what has lain there for longer than an hour goes for good."""
+    found = []
+    with suppress(OSError):
+        for folder in sorted((home / _TRASH).iterdir()):
+            since, _, name = folder.name.partition(".")
+            if name and since.isdigit() and 0 <= time.time() - int(since) / 1e9 < UNDO_SECONDS:
+                found.append(folder)
+            elif folder.is_symlink():
+                folder.unlink()
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def bring_back(home: Path) -> None:
+    """Let all takes that were thrown away within the hour wait again."""
+    for folder in thrown_away(home):
+        name = folder.name.partition(".")[2]
+        with suppress(OSError):
+            if not (home / name).exists():
+                folder.rename(home / name)
+
+
 def discard(take: Take) -> None:
-    """Throw a take away for good; of a folder that is a link, the link."""
+    """Remove a take for good, as when its clip is kept elsewhere; of a folder that is a link, the link."""
     with suppress(OSError):
         if take.folder.is_symlink():
             take.folder.unlink()

@@ -67,7 +67,7 @@ def add_panel() -> None:
     st.session_state.setdefault("dataset_view", "Add clips")
     ways = {_EXAMPLE: _example, RECORD: _record, _CUT: _cut, UPLOAD: _upload, _LINK: _link, _FETCH: _fetch}
     # Not as `default`: another default makes other tabs, and the camera stops when the first clips are kept.
-    st.session_state.setdefault(WAYS, RECORD if there else _EXAMPLE)
+    st.session_state.setdefault(WAYS, RECORD if there or any((workspace() / "takes").glob("*/take.json")) else _EXAMPLE)
     tabs = st.tabs(list(ways), on_change="rerun", key=WAYS)
     for tab, draw in zip(tabs, ways.values(), strict=True):
         if tab.open or draw not in (_record, _cut):  # camera and film take their time: only for those who look

@@ -43,6 +43,7 @@ def landing() -> None:
 def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
     """One clear thing to do, by what is there."""
     with st.container(border=True):
+        _takes_wait()
         running = next((run for run in found if run.alive()), None)
         if running:
             st.markdown(f"**{plain(run_title(running.name))}** is training.")
@@ -73,6 +74,14 @@ def _next(has_data: bool, found: list[runs.Run], ready: list[Model]) -> None:
                 if st.button("Bring your own clips", icon=":material/upload:"):
                     go_to("dataset", **{WAYS: UPLOAD})
             _try_what_comes_with_it(ready)
+
+
+def _takes_wait() -> None:
+    """Recorded, but neither kept nor thrown away: a reload or a crash came between."""
+    if number := sum(1 for _ in (workspace() / "takes").glob("*/take.json")):
+        text = f"{number} recorded {'take waits' if number == 1 else 'takes wait'} to be kept"
+        if st.button(text, icon=":material/inventory_2:"):
+            go_to("dataset", **{WAYS: RECORD, "dataset_view": "Add clips"})
 
 
 def _try_what_comes_with_it(ready: list[Model]) -> None:

@@ -17,6 +17,7 @@ from har_core.ui.loaders import playable
 
 _CAMERA, _DATA, _ACTION, _PERSON, _NOW = "takes camera", "take data", "take action", "take person", "take at once"
 _A_ROW = 3
+_REJECTED = "takes rejected"
 _NEXT = 8
 _POLL_SECONDS = 0.4
 
@@ -58,7 +59,10 @@ def _what() -> Label:
         "Who acts", people, index=None, key=_PERSON, accept_new_options=True, placeholder="Type a name",
         help="All clips of one person go to the same side of the split, so that the score is honest.",
     )  # fmt: skip
-    return Label(name, str(action or ""), str(person or ""))
+    # Another capital or a space at the end is no other action.
+    typed = str(action or "").strip()
+    typed = next((known for known in actions if known.casefold() == typed.casefold()), typed)
+    return Label(name, typed, str(person or "").strip())
 
 
 def _known(root: Path) -> tuple[list[str], list[str]]:
@@ -89,7 +93,7 @@ def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -
             mine.begin(plan, label)
             st.rerun()  # the button above was drawn as one that may be pressed
     if busy:
-        if st.button("Stop", icon=":material/stop:", key="take stop"):
+        if st.button("Stop recording", icon=":material/stop:", key="take stop"):
             mine.stop()
             st.rerun()
     elif not playing:
@@ -98,6 +102,8 @@ def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -
         st.caption(
             f"{plan.takes} × {plan.seconds:g} s, done in {plan.whole:.0f} s. Nothing else is recorded, no sound."
         )
+        if number := len(studio.waiting()):
+            st.caption(f"{number} {'take waits' if number == 1 else 'takes wait'} below to be kept.")
         _others(label, text)
     st.fragment(_standing, run_every=_POLL_SECONDS if busy else None)(mine, busy)
 
@@ -110,14 +116,22 @@ def _others(label: Label, text: str) -> None:
         person = groups.slug(label.person)
     except HarError:  # said when it is recorded
         return
-    done = own.done_by(workspace() / "datasets" / label.dataset, person) | {label.action}
-    done |= {take.label.action for take in studio.waiting() if take.label.person == label.person}
-    if missing := [action for action in _known(workspace() / "datasets" / label.dataset)[0] if action not in done]:
+    root = workspace() / "datasets" / label.dataset
+    waiting = [take.label for take in studio.waiting() if take.label.dataset == label.dataset]
+    done = own.done_by(root, person) | {label.action} | {one.action for one in waiting if _is(one.person, person)}
+    if missing := sorted({*own.actions(root), *(one.action for one in waiting)} - done):
         st.caption(f"Not yet by {plain(label.person)}. {text.replace('Record', 'Press to record')} of:")
         with st.container(horizontal=True):
             for action in missing[:_NEXT]:
                 st.button(plain(action), key=f"take next {action}", icon=":material/radio_button_checked:",
                           on_click=_at_once, args=(action,))  # fmt: skip
+
+
+def _is(name: str, person: str) -> bool:
+    try:
+        return groups.slug(name) == person
+    except HarError:
+        return False
 
 
 def _at_once(action: str) -> None:
@@ -160,6 +174,11 @@ def _review(mine: studio.Studio) -> None:
     if own:
         st.subheader("Your takes", anchor=False)
         _takes(own, "own")
+    if thrown := takes.thrown_away(studio.home()):
+        text = f"Bring back {len(thrown)} thrown away"
+        if st.button(text, icon=":material/undo:", type="tertiary", help="For an hour they can be.", key="take undo"):
+            takes.bring_back(studio.home())
+            st.rerun()
     if others:
         title = f"Takes of earlier, not kept yet ({len(others)})"
         with st.expander(title, icon=":material/inventory_2:", expanded=not own):
@@ -177,18 +196,35 @@ def _takes(found: Sequence[Take], key: str) -> None:
         for column, take in zip(st.columns(_A_ROW), found[first : first + _A_ROW], strict=False):
             with column.container(border=True), reporting():
                 st.video(str(playable(take.film)), loop=True, muted=True, alt=f"A take of {take.label.action}")
-                if st.toggle(f"Keep · {plain(take.label.action)} · {plain(take.label.person)}", value=True,
-                             key=f"keep {take.folder.name}"):  # fmt: skip
+                if _kept(take):
                     wanted.append(take)
     with st.container(horizontal=True):
         text = f"Keep all {len(found)}" if len(wanted) == len(found) else f"Keep {len(wanted)} of {len(found)}"
-        help_ = None if len(wanted) == len(found) else "The others are thrown away."
+        help_ = (
+            None if len(wanted) == len(found) else "The others are thrown away, and can be brought back for an hour."
+        )
         if wanted and st.button(text, type="primary", icon=":material/check:", key=f"keep takes {key}", help=help_):
             _keep(seen, [take for take in wanted if take in seen])
         if st.button("Throw all away", icon=":material/delete:", key=f"discard takes {key}"):
             for take in seen:
-                takes.discard(take)
+                takes.throw_away(take)
             st.rerun()
+
+
+def _kept(take: Take) -> bool:
+    """A switch that remembers: Streamlit forgets one that is not drawn for a while, as during the next take."""
+    rejected: dict[str, bool] = st.session_state.setdefault(_REJECTED, {})
+    name, key = take.folder.name, f"keep {take.folder.name}"
+    label = f"Keep · {plain(take.label.action)} · {plain(take.label.person)}"
+    if take.label.dataset != st.session_state.get(_DATA):
+        label += f", for {plain(take.label.dataset)}"
+    if key not in st.session_state:
+        st.session_state[key] = not rejected.get(name, take.label.cut)
+    kept = st.toggle(label, key=key)
+    rejected[name] = not kept
+    if take.label.cut:
+        st.caption("Stopped before its time.")
+    return bool(kept)
 
 
 def _keep(found: Sequence[Take], wanted: Sequence[Take]) -> None:
@@ -210,8 +246,9 @@ def _keep(found: Sequence[Take], wanted: Sequence[Take]) -> None:
         return
     for take in found:
         if take not in wanted:
-            takes.discard(take)
-    number = len(wanted)
-    st.toast(f"{number} {'clip' if number == 1 else 'clips'} added.", icon=":material/check:")
+            takes.throw_away(take)
+    number, sets = len(wanted), sorted({take.label.dataset for take in wanted})
+    told = f"{number} {'clip' if number == 1 else 'clips'} added to {', '.join(sets)}."
+    st.toast(plain(told), icon=":material/check:")
     # On with the next action, in the same place; the data set is the one that stands above.
     go_to(data=dataset.check_name(wanted[0].label.dataset), dataset_view="Add clips")

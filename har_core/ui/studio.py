@@ -4,6 +4,7 @@ What is finished is on the disk at once, with a label that says what it shows: a
 cut takes no take with it.
 """
 
+import contextlib
 import math
 import secrets
 import threading
@@ -69,8 +70,11 @@ class Studio:
             self.moment = takes.moment(plan, 0.0)
 
     def stop(self) -> None:
-        """End what is under way; what there is of the take is kept for review."""
+        """End what is under way; what there is of the take is kept for review, and said to be cut."""
         with self._lock:
+            if self._recorder and self.moment.phase == "recording":
+                with contextlib.suppress(HarError):
+                    takes.write_label(self._recorder.folder, replace(self._label, at=time.time(), cut=True))
             self._finish()
             self._plan, self.moment = None, IDLE
 

@@ -140,3 +140,46 @@ def test_what_others_did_is_one_click_away(
     assert isinstance(wire.sink, studio.Studio) and not app.exception
     assert app.selectbox(key="take action").value == "jump" and not wire.sink.settled(), "it records at once"
     wire.sink.stop()
+
+
+def test_a_take_that_is_not_wanted_stays_so(workspace: Path, wire: Wire, open_page: Open) -> None:
+    for number in range(2):
+        film(workspace, f"20261126-10150{number}", Label("mine", "sit", "ben", "another window", 5.0 + number))
+    app = open_page("dataset", **{"ways to clips": TAB})
+    app = app.toggle(key="keep 20261126-101500").set_value(False).run()
+    assert "Keep 1 of 2" in [b.label for b in app.button]
+    app.session_state["ways to clips"] = ":material/upload: Upload clips"
+    assert "Keep 1 of 2" not in [b.label for b in app.run().button]
+    app.session_state["ways to clips"] = TAB
+    app = app.run()
+    assert not app.toggle(key="keep 20261126-101500").value and "Keep 1 of 2" in [b.label for b in app.button]
+    app = button(app, "Keep 1 of 2")
+    assert len(dataset.read(workspace / "datasets" / "mine").clips) == 1
+
+
+def test_what_was_thrown_away_can_be_brought_back(workspace: Path, wire: Wire, open_page: Open) -> None:
+    film(workspace, "20261126-101500", Label("mine", "sit", "ben", "another window", 5.0))
+    app = button(open_page("dataset", **{"ways to clips": TAB}), "Throw all away")
+    assert not studio.waiting()
+    app = button(app, "Bring back 1 thrown away")
+    assert not app.exception and len(studio.waiting()) == 1 and "Keep all 1" in [b.label for b in app.button]
+
+
+def test_a_take_that_was_stopped_is_not_kept_unasked(workspace: Path, wire: Wire, open_page: Open) -> None:
+    film(workspace, "20261126-101500", Label("mine", "sit", "ben", "another window", 5.0, cut=True))
+    app = open_page("dataset", **{"ways to clips": TAB})
+    assert not app.toggle(key="keep 20261126-101500").value and "Stopped before its time" in words(app)
+
+
+def test_takes_that_wait_are_found_again(workspace: Path, wire: Wire, open_page: Open) -> None:
+    film(workspace, "20261126-101500", Label("mine", "sit", "ben", "another window", 5.0))
+    app = open_page("dataset")
+    assert "Takes of earlier, not kept yet (1)" in [e.label for e in app.expander], "the tab of the takes comes first"
+
+
+def test_another_capital_is_no_other_action(opened: AppTest, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_known", lambda root: (["wave", "Wave "], ["anna"]))
+    assert isinstance(wire.sink, studio.Studio)
+    app = button(name_it(opened.run(), "Wave ", "anna"), "Record 3 takes")
+    assert not app.exception and wire.sink._label.action == "wave"
+    wire.sink.stop()

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,17 @@ def test_a_sign_stays_in_the_picture() -> None:
     drawn = sign(RGB, "3", share=0.5, colour=(255, 0, 0))
     assert drawn.shape == RGB.shape and (drawn != RGB).any() and (RGB == 90).all()
     assert sign(np.zeros((1, 1, 3), np.uint8), "3", share=9.0, colour=(1, 2, 3)).shape == (1, 1, 3)
+
+
+def test_what_is_thrown_away_comes_back_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "film.mp4").write_bytes(b"x")
+        takes.throw_away(takes.Take(tmp_path / name, tmp_path / name / "film.mp4", ANNA))
+    assert not (tmp_path / "one").exists() and len(takes.thrown_away(tmp_path)) == 2
+    takes.bring_back(tmp_path)
+    assert (tmp_path / "one" / "film.mp4").is_file() and (tmp_path / "two").is_dir()
+    takes.throw_away(takes.Take(tmp_path / "one", tmp_path / "one" / "film.mp4", ANNA))
+    now = time.time()
+    monkeypatch.setattr(takes.time, "time", lambda: now + 3601)
+    assert takes.thrown_away(tmp_path) == [] and not list((tmp_path / ".trash").iterdir())
