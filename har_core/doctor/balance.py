@@ -25,9 +25,9 @@ _OTHER_SIDE = {
 
 
 def starving(examined: Examined) -> list[Finding]:
-    """Actions with too few clips, and actions filmed with one person only."""
+    """Actions with too few clips, and actions filmed with one person only; one action alone, or under two names."""
     counts = Counter(examined.actions)
-    found = []
+    found = _nothing_to_tell(examined) + _twice_named(examined)
     if few := sorted(action for action, number in counts.items() if number < FEWEST_CLIPS):
         figures = tuple((action, counting(counts[action], "clip")) for action in few[:12])
         found.append(
@@ -53,6 +53,37 @@ def starving(examined: Examined) -> list[Finding]:
             )
         )  # fmt: skip
     return found
+
+
+def _nothing_to_tell(examined: Examined) -> list[Finding]:
+    if len(examined.source.actions) > 1:
+        return []
+    only = examined.source.actions[0]
+    return [
+        Finding(
+            "one action", "problem", f"{only} is the only action",
+            "A model tells actions apart, so it needs two at least, and nothing can be trained yet. Add clips of "
+            "another action; everyday moves under the name none will do.", (),
+        )
+    ]  # fmt: skip
+
+
+def _twice_named(examined: Examined) -> list[Finding]:
+    named: dict[str, list[str]] = {}
+    for action in examined.source.actions:
+        named.setdefault(" ".join(action.casefold().replace("_", " ").split()), []).append(action)
+    twins = [sorted(names) for names in named.values() if len(names) > 1]
+    if not twins:
+        return []
+    return [
+        Finding(
+            "one action twice", "problem", f"{some([' and '.join(names) for names in twins])} differ in capitals or "
+            "spaces only",
+            "To a model they are two actions, and it cannot tell them apart. If they are one, select the clips of the "
+            "one and relabel them as the other.",
+            _clips_of(examined, lambda action: any(action in names[1:] for names in twins)),
+        )
+    ]  # fmt: skip
 
 
 def uneven(examined: Examined) -> list[Finding]:
@@ -135,7 +166,7 @@ def mirrored(examined: Examined) -> list[Finding]:
     pairs = set()
     for action in examined.source.actions:
         other = actions.get(_mirror(action).casefold())
-        if other and other != action:
+        if other and other.casefold() != action.casefold():
             pairs.add(tuple(sorted((action, other))))
     if not pairs:
         return []

@@ -196,6 +196,15 @@ def test_starving_and_uneven_actions(made: Callable[[Sequence[Wanted]], Made]) -
     assert of(diagnosis, "uneven").title == "jump has 4 times the clips of sit"
 
 
+def test_one_action_alone_and_one_under_two_names(made: Callable[[Sequence[Wanted]], Made]) -> None:
+    alone = of(examine(*made([one for one in well() if one.action == "sit"])), "one action")
+    assert (alone.severity, alone.title) == ("problem", "sit is the only action")
+    renamed = [dataclasses.replace(one, action={"jump": "Sit down", "sit": "sit_down"}.get(one.action, one.action))
+               for one in well()]  # fmt: skip
+    twice = of(examine(*made(renamed)), "one action twice")
+    assert twice.title == "Sit down and sit_down differ in capitals or spaces only" and len(twice.clips) == 12
+
+
 def test_an_action_of_one_group_cannot_validate(made: Callable[[Sequence[Wanted]], Made]) -> None:
     wanted = [one for one in well() if one.action != "sit"] + [Wanted("sit", "g1", 600 + i) for i in range(12)]
     alone = of(examine(*made(wanted)), "one group in an action")
