@@ -226,6 +226,8 @@ def test_ctrl_c_leaves_nothing(tiny_model: Path, here: Path, tmp_path: Path) -> 
         [sys.executable, "-m", "har_core", "predict", str(path), "--model", str(tiny_model), "--video", str(here),
          "--vtt", str(here), "--csv", str(here)],
         cwd=Path(command_line.__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell makes what it runs in the background deaf to Ctrl-C, and so these tests and their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
