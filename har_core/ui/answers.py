@@ -106,7 +106,8 @@ def _headline(task: Task, analysis: Analysis) -> None:
     took = task.state().took
     told = [
         plain(analysis.name), spoken_length(facts.seconds), f"{facts.width} × {facts.height}", plain(facts.codec),
-        plain(run_title(request.title)), time.strftime("%Y-%m-%d %H:%M", time.localtime(request.at)),
+        f"by {plain(run_title(request.title))}",
+        time.strftime("analysed %Y-%m-%d %H:%M", time.localtime(request.at)),
         *([f"took {spoken(took)}"] if took else []),
     ]  # fmt: skip
     st.caption(" · ".join(told))

@@ -144,7 +144,8 @@ def _cards(
         st.pagination(pages, key=page_key, persist_state="session")
     with place.container(horizontal=True, vertical_alignment="center", key="above the grid"):
         first = (number - 1) * view.size + 1
-        shown = f"{len(left):,} clips" if pages == 1 else f"{first:,}–{first + len(page) - 1:,} of {len(left):,} clips"
+        whole = "1 clip" if len(left) == 1 else f"{len(left):,} clips"
+        shown = whole if pages == 1 else f"{first:,}–{first + len(page) - 1:,} of {whole}"
         st.markdown(f":gray[{shown}]" + (f" · **{len(selected):,} selected**" if selected else ""))
         if len(selected) < len(left):
             _select(f"Select all {len(left):,}", name, tuple(left["clip"]))
