@@ -214,13 +214,11 @@ def _takes(found: Sequence[Take], key: str) -> None:
 def _kept(take: Take) -> bool:
     """A switch that remembers: Streamlit forgets one that is not drawn for a while, as during the next take."""
     rejected: dict[str, bool] = st.session_state.setdefault(_REJECTED, {})
-    name, key = take.folder.name, f"keep {take.folder.name}"
+    name = take.folder.name
     label = f"Keep · {plain(take.label.action)} · {plain(take.label.person)}"
     if take.label.dataset != st.session_state.get(_DATA):
         label += f", for {plain(take.label.dataset)}"
-    if key not in st.session_state:
-        st.session_state[key] = not rejected.get(name, take.label.cut)
-    kept = st.toggle(label, key=key)
+    kept = st.toggle(label, not rejected.get(name, take.label.cut), key=f"keep {name}")
     rejected[name] = not kept
     if take.label.cut:
         st.caption("Stopped before its time.")

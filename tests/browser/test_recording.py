@@ -2,11 +2,13 @@
 
 import re
 
+import numpy as np
 from playwright.sync_api import expect
 from test_live_in_the_browser import camera, filming, process, start, until, visit  # noqa: F401  # three are fixtures
 from viewer import Server, Viewer, Visit, serving
 
-from har_core import dataset, video
+from har_core import dataset, takes, video
+from har_core.takes import Label
 
 
 def choose(viewer: Viewer, label: str, value: str) -> None:
@@ -69,3 +71,29 @@ def test_a_take_outlives_the_app(
         later.page.get_by_role("tab", name="Record").click()
         expect(later.page.get_by_text(re.compile("Takes of earlier, not kept yet"))).to_be_visible()
         later.page.close()  # as above: this server goes before the visitor does
+
+
+def test_what_the_switches_show_is_what_is_kept(new_server: Server, visit: Visit) -> None:  # noqa: F811  # the fixture
+    for number in range(3):
+        folder = new_server.workspace / "takes" / f"20261126-10150{number}"
+        video.write(folder / "film.mp4", (np.full((48, 64, 3), 120, np.uint8),) * 20, frames_per_second=10)
+        takes.write_label(folder, Label("my actions", "sit", "anna", "another window", 5.0 + number, cut=number == 1))
+    viewer = visit(new_server)
+    viewer.open("dataset")
+    switches = viewer.page.locator("[data-testid=stCheckbox] input")
+
+    def shown(*on: bool) -> None:
+        expect(viewer.page.get_by_role("button", name=f"Keep {sum(on)} of 3")).to_be_visible()
+        for number, one in enumerate(on):
+            expect(switches.nth(number)).to_be_checked(checked=one)
+
+    shown(True, False, True)
+    viewer.press("Throw all away")
+    viewer.press("Bring back 3 thrown away")
+    shown(True, False, True)
+    viewer.page.get_by_text("Keep · sit · anna").first.click()
+    shown(False, False, True)
+    viewer.page.get_by_role("tab", name="Example").click()
+    expect(switches).to_have_count(0)
+    viewer.page.get_by_role("tab", name="Record").click()
+    shown(False, False, True)
