@@ -33,7 +33,7 @@ class Speed(Config):
     `begin`: until a trainer has loaded what it works with. `open`, `decode`: a clip, and each million pixels of it.
     `detect`: to look for people once. `vary`, `look`, `learn`: to augment a picture; to see it with the backbone; to
     learn from it. `head`: of a held epoch, for each training clip. `keep`: to keep an epoch on disk. `computer` says
-    which one was measured.
+    which one was measured, and on which day.
     """
 
     begin: float = 8.0

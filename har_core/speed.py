@@ -1,9 +1,10 @@
-"""How fast this machine trains, measured once in about two seconds and then learnt from its runs.
+"""How fast this machine trains, measured once a day in about two seconds and then learnt from its runs.
 
 Measuring needs all that training needs, so it is done in a process of its own: `python -m har_core speed`.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import platform
@@ -36,12 +37,15 @@ _DETECTION = 4.5
 
 
 def computer() -> str:
-    """Which computer this is, as far as its speed goes: a workspace may be carried to another one."""
-    return f"{platform.node()} {platform.machine()} {os.cpu_count()}"
+    """Which computer this is today, as far as its speed goes: a workspace may be carried to another one.
+
+    What was measured on a busy day would be held against it for ever: it takes two seconds to measure it again.
+    """
+    return f"{platform.node()} {platform.machine()} {os.cpu_count()} {datetime.date.today()}"
 
 
 def known() -> Speed | None:
-    """The speed of this machine, None where it was not measured yet."""
+    """The speed of this machine, None where it was not measured today."""
     try:
         speed = Speed.from_json(json.loads(_path().read_text(encoding="utf-8")))
     except (OSError, ValueError, ConfigError, RecursionError):

@@ -17,7 +17,7 @@ function timesOf(clock) {
 function fresh() {
   return {
     stamp: undefined, url: "", begun: "", clock: "", times: new Float64Array(1), cuts: [], past: [], typed: [], actions: [], made: new Set(),
-    action: "", start: null, stop: null, picked: null, frame: 0, goal: null, asked: null, until: null, origin: null, zoom: 1, drag: null,
+    action: "", start: null, stop: null, picked: null, frame: 0, goal: null, asked: null, until: null, origin: null, zoom: 1, drag: null, keys: null,
   };
 }
 
@@ -135,7 +135,7 @@ export default function (component) {
 
   function add() {
     const start = s.start, stop = s.stop ?? s.frame + 1;
-    if (start === null) return say("Mark first where the action starts: press I.");
+    if (start === null) return say("Mark first where the action starts: Start, or the key I.");
     if (stop <= start) return say("The stop must come after the start.");
     if (!s.action) { $("new").focus(); return say("Which action is it? Type its name, then press Enter."); }
     const cut = { start, stop, action: s.action };
@@ -161,7 +161,7 @@ export default function (component) {
 
   function remove(cut) {
     if (!cut) return;
-    say("Taken away. Ctrl+Z brings it back.");
+    say("Taken away. Undo brings it back.");
     change(s.cuts.filter((one) => one !== cut), null);
   }
 
@@ -284,6 +284,7 @@ export default function (component) {
     list.replaceChildren(...s.cuts.map(row));
     list.querySelector(".picked")?.scrollIntoView({ block: "nearest" });
     $("none").hidden = s.cuts.length > 0;
+    $("undo").hidden = !s.past.length;
     for (const which of ["start", "stop"]) $(which === "start" ? "in" : "out").classList.toggle("on", s[which] !== null);
     place();
   }
@@ -324,6 +325,7 @@ export default function (component) {
   $("in").onclick = () => mark("start");
   $("out").onclick = () => mark("stop");
   $("add").onclick = add;
+  $("undo").onclick = undo;
   $("nearer").onclick = () => { s.zoom = Math.max(0, s.zoom - 1); place(); };
   $("farther").onclick = () => { s.zoom = Math.min(CLOSE.length - 1, s.zoom + 1); place(); };
   $("speed").onchange = (event) => { film.playbackRate = Number(event.target.value); };
@@ -371,7 +373,9 @@ export default function (component) {
     event.preventDefault();
     event.stopPropagation(); // Streamlit has shortcuts of its own
   };
-  document.addEventListener("keydown", keys, true);
+  // Streamlit may draw anew before it has ended the drawing before: two listeners would do each key twice.
+  document.removeEventListener("keydown", s.keys, true);
+  document.addEventListener("keydown", (s.keys = keys), true);
 
   // ---- what Python says ----
   if (data.stamp !== s.stamp) {

@@ -85,8 +85,8 @@ def _gallery(source: Dataset, parts: Mapping[str, str], was_running: bool) -> No
             _say_why(table[table["clip"] == last].iloc[0])
         else:
             st.info(
-                "Click a clip to look at it closely. Ctrl or Shift takes several, to edit them together; on the "
-                "keyboard the arrows, Space and Enter do.",
+                "Click a clip to look at it closely. With Ctrl or Shift, or the ring in its corner, several are edited "
+                "together; on the keyboard the arrows, Space and Enter do.",
                 icon=":material/touch_app:",
             )  # fmt: skip
     chosen = [clips[relative] for relative in selected if relative in clips]

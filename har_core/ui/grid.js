@@ -143,11 +143,14 @@ export default function (component) {
     card.focus({ preventScroll: true });
     if (event.target.closest(".play")) open(card.dataset.id);
     // The second click of a double click must not take the selection back.
-    else if (event.detail < 2) select(card.dataset.id, { add: event.ctrlKey || event.metaKey, range: event.shiftKey });
+    else if (event.detail < 2) {
+      const tick = event.target.closest(".tick");
+      select(card.dataset.id, { add: event.ctrlKey || event.metaKey || Boolean(tick), range: event.shiftKey });
+    }
   };
   grid.ondblclick = (event) => {
     const card = event.target.closest(".card");
-    if (card && !event.target.closest(".play")) open(card.dataset.id);
+    if (card && !event.target.closest(".play, .tick")) open(card.dataset.id);
   };
   grid.onkeydown = (event) => {
     const at = cards.findIndex((card) => card === event.target.closest(".card"));

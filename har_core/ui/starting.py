@@ -109,7 +109,8 @@ def _plan(work: Work, config: TrainConfig) -> list[Obstacle]:
     """Say how long it will take; gives what the disk says."""
     known = speed.known()
     if known is None:
-        job = jobs().start(("speed", workspace()), lambda _, cancelled: speed.measure_apart(cancelled))
+        key = "speed", workspace(), speed.computer()
+        job = jobs().start(key, lambda _, cancelled: speed.measure_apart(cancelled))
         st.fragment(_measuring, run_every=1.0 if job.running else None)(job)
         known = Speed()
     else:

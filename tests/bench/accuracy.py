@@ -42,7 +42,10 @@ Pairs = list[tuple[str, str]]
 
 
 class Shared(dict[Any, Any]):
-    """What a held backbone saw, under the clip's path instead of its place in one fold. Never cleared."""
+    """What a held backbone saw, under the clip's path instead of its place in one fold.
+
+    A run whose backbone begins to learn clears it for itself alone.
+    """
 
     kept: dict[Any, Any] = {}  # noqa: RUF012  # one for all folds: that is its purpose
 
@@ -51,6 +54,10 @@ class Shared(dict[Any, Any]):
         self._learn, self._check = trainer.learn, trainer.check
         # A backbone from random numbers is another one with each seed.
         self._weights = trainer.weights if trainer.network.pretrained else (trainer.weights, trainer.config.seed)
+        self._stale = False
+
+    def clear(self) -> None:
+        self._stale = True
 
     def _key(self, key: tuple[str, int, int]) -> tuple[Any, ...]:
         part, index, variation = key
@@ -61,13 +68,13 @@ class Shared(dict[Any, Any]):
         return part, clip.path.name, clip.action, str(spec), variation, self._weights
 
     def __contains__(self, key: object) -> bool:
-        return self._key(key) in self.kept  # type: ignore[arg-type]
+        return not self._stale and self._key(key) in self.kept  # type: ignore[arg-type]
 
     def __getitem__(self, key: tuple[str, int, int]) -> Any:
         return self.kept[self._key(key)]
 
     def get(self, key: Any, default: Any = None) -> Any:
-        return self.kept.get(self._key(key), default)
+        return default if self._stale else self.kept.get(self._key(key), default)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.kept[self._key(key)] = value
@@ -225,7 +232,7 @@ def _fit(config: TrainConfig, run: Path) -> tuple[Trainer, dict[str, torch.Tenso
             next(steps)
     except StopIteration as ended:
         trainer = Bare(config, run, ended.value)
-    if config.freeze_backbone or (trainer.network.pretrained and config.freeze_epochs >= config.epochs):
+    if config.freeze_backbone or trainer.network.pretrained:
         trainer._looked = Shared(trainer)
     best = [e.validation_accuracy for e in trainer.epochs(lambda: False) if isinstance(e, EpochEnded)]
     print(f"    {run.name}: best {max(best):.2f}, last {best[-1]:.2f}", flush=True)

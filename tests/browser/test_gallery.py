@@ -44,6 +44,20 @@ def test_a_click_plays_the_clip_beside_the_cards(server: Server, visit: Visit) -
     expect(viewer.page.get_by_text("Click a clip to look at it closely")).to_be_visible()
 
 
+def test_several_are_taken_by_a_finger(server: Server, visit: Visit) -> None:
+    viewer = visit(server, width=390, height=844)
+    cards, taken = gallery(viewer), viewer.page.locator(SELECTED)
+    for number in (0, 2, 3):
+        cards.nth(number).locator(".tick").click()
+    expect(taken).to_have_count(3)
+    says(viewer, "3 selected")
+    cards.nth(2).locator(".tick").click()
+    says(viewer, "2 selected")
+    cards.nth(1).click()  # elsewhere on a card: that one alone, as ever
+    expect(taken).to_have_count(1)
+    assert viewer.sticks_out() == []
+
+
 def test_several_are_taken_by_mouse(server: Server, visit: Visit) -> None:
     viewer = visit(server)
     cards, taken = gallery(viewer), viewer.page.locator(SELECTED)

@@ -1,5 +1,6 @@
 """Forecasts: what is counted, how it adds up, how it is said; and the speed of this machine."""
 
+import datetime
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +124,14 @@ def test_a_speed_is_kept_for_its_computer(own_workspace: Path, monkeypatch: pyte
         assert speeds.known() is None
     (own_workspace / "cache" / "speed.json").write_text("{")
     assert speeds.known() is None
+
+
+def test_a_speed_of_another_day_is_measured_anew(own_workspace: Path) -> None:
+    today = datetime.date.today()
+    earlier = speeds.computer().replace(str(today), str(today - datetime.timedelta(days=1)))
+    assert earlier != speeds.computer()
+    speeds.keep(replace(SPEED, computer=earlier))
+    assert speeds.known() is None, "it may have been busy then"
 
 
 def test_a_run_teaches_the_speed(own_workspace: Path) -> None:
