@@ -50,7 +50,8 @@ def parts_and_obstacles(
         if not any(obstacle.serious for obstacle in found):
             found.append(_no_split(str(error), config))
         return None, found
-    return parts, [*found, *_missing(parts, config), *_few(parts), *_sides(clear.actions, config)]
+    told = [*_missing(parts, config), *_few(parts), *_thin(parts), *_sides(clear.actions, config)]
+    return parts, [*found, *told]
 
 
 def room(*, needed: int, free: int, config: TrainConfig) -> list[Obstacle]:
@@ -124,6 +125,17 @@ def _few(parts: Split) -> list[Obstacle]:
     named = _some([f"{action} ({counts[action]})" for action in few])
     sentence = (f"Few clips to learn from: {named}. With fewer than {FEW_CLIPS} an action is learnt by heart "
                 "rather than understood; 20 and more are good.")  # fmt: skip
+    return [Obstacle(False, sentence, "Add clips", view="Add clips")]
+
+
+def _thin(parts: Split) -> list[Obstacle]:
+    """Actions that one clip alone judges, though there are enough to learn from."""
+    trained, validated = (Counter(clip.action for clip in part) for part in (parts.train, parts.validation))
+    thin = sorted(action for action in validated if validated[action] == 1 and trained[action] >= FEW_CLIPS)
+    if not thin:
+        return []
+    sentence = (f"A single clip validates {_some(thin)}: it is right or wrong, which says little of the action. Clips "
+                "of more people or places would tell.")  # fmt: skip
     return [Obstacle(False, sentence, "Add clips", view="Add clips")]
 
 

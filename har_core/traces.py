@@ -179,8 +179,9 @@ def read(keep: Path) -> Traces:
         RecursionError,
         MemoryError,
     ) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise HarError(
-            f"What was seen of the people is not kept in {keep.name} any more ({error}). Analyse the video again."
+            f"What was seen of the people, which corrections need, is not kept any more ({why}). Analyse it again."
         ) from error
 
 

@@ -54,7 +54,7 @@ def show(task: Task) -> None:
     portraits = {track: _portrait(task, track) for track in longest(analysis, _FACES)}
     said = players.player(
         analysis, film, portraits, k=k, vtt=_subtitles(analysis), mend=_mendable(task), key="video player",
-        stamp=task.name,
+        stamp=task.name, trouble=st.session_state.pop(_trouble(task), ""),
     )  # fmt: skip
     if said.unplayable:
         _cannot_play(task)
@@ -233,7 +233,15 @@ def _mendable(task: Task) -> bool:
 def _mend(task: Task, analysis: Analysis, fix: Fix) -> None:
     """Do what was asked for, and draw the page anew."""
     names = {"merge": f"Person {fix.other} is person {fix.track}", "split": f"Person {fix.track} is two people"}
-    _corrected(task, lambda: _applied(task, analysis, fix), names[fix.what])
+    try:
+        _corrected(task, lambda: _applied(task, analysis, fix), names[fix.what])
+    except HarError as error:  # said where it was asked for: the player still shows that it is at it
+        st.session_state[_trouble(task)] = str(error)
+        st.rerun()
+
+
+def _trouble(task: Task) -> str:
+    return f"trouble {task.name}"
 
 
 def _applied(task: Task, analysis: Analysis, fix: Fix) -> Analysis:

@@ -113,6 +113,8 @@ def choose_model() -> Model | None:
     with st.container():  # a place that is there for every model, so that nothing below moves when another is chosen
         if found[name].limits:
             st.caption(f":material/info: {plain(found[name].limits)}")
+        if (run := found[name].run) and run.alive():
+            st.caption(":material/directions_run: Still training: its best epoch so far is asked.")
     return found[name]
 
 

@@ -1,7 +1,7 @@
 // A video with lanes below it: one for the whole picture, one for each person; what was done when, linked with the film.
 // `data`: {stamp, url, film, save, outdated, seconds, k, colours: [css], classes: [name], unsure: p, lead: p | null, stills: n,
 //   frames: image, vtt, mend: bool, seek: seconds | null, lanes: [{track, name, short, portrait, start, stop, unsure, top: [[class, p]],
-//   segments: [[class, start, stop, p]], moments: base64 float32, tops: base64 uint16 [class, p / 1e4] * each}], each: n}.
+//   segments: [[class, start, stop, p]], moments: base64 float32, tops: base64 uint16 [class, p / 1e4] * each}], each: n, trouble: why a fix failed}.
 // State `unplayable`: url that the browser cannot play. Trigger `fix`: {stamp, what: "merge" | "split", track, other, seconds}.
 const LEAST_VIEW = 2; // seconds: nothing is shown closer
 const FIRST = 8; // people that are shown at first: those in view longest
@@ -20,7 +20,7 @@ export default function (component) {
   const player = $("player"), film = $("film"), rows = $("rows"), ruler = $("ruler"), tip = $("tip");
   const length = Math.max(0.04, data.seconds);
   const now = () => Math.min(length, film.currentTime || 0);
-  const say = (text) => { $("told").textContent = text; };
+  const say = (text, wrong = false) => { $("told").textContent = text; $("told").classList.toggle("wrong", wrong); };
 
   // ---- the film ----
   function seek(seconds) {
@@ -306,6 +306,7 @@ export default function (component) {
     say("");
     buildRows();
   }
+  if (data.trouble) say(data.trouble, true);
   if (data.frames && !s.image) {
     s.image = new Image();
     s.image.onload = rule;

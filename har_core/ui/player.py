@@ -73,6 +73,7 @@ def player(
     mend: bool,
     key: str,
     stamp: str,
+    trouble: str = "",
 ) -> Said:
     """Draw the player.
 
@@ -85,8 +86,9 @@ def player(
         mend: whether people can be corrected.
         key: of the component.
         stamp: a new one begins anew: another analysis. Corrections that come back with an old one do not count.
+        trouble: why the correction that was asked for last failed.
     """
-    data = message(analysis, film, portraits, k=k, vtt=vtt, mend=mend, stamp=stamp)
+    data = {**message(analysis, film, portraits, k=k, vtt=vtt, mend=mend, stamp=stamp), "trouble": trouble}
     told = _component()(key=key, data=data, on_fix_change=_nothing, on_unplayable_change=_nothing)
     return Said(understood(told.get("fix"), stamp), bool(film.url) and told.get("unplayable") == film.url)
 

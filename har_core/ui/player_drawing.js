@@ -125,7 +125,7 @@ function mending(lane, n, others, merge, split) {
     select.onfocus = select.onpointerdown = () => {
       if (select.options.length === 1) select.append(...others().map((one) => new Option(one.name, String(one.track))));
     };
-    select.onchange = () => { if (select.value) merge(Number(select.value)); };
+    select.onchange = () => { if (select.value) merge(Number(select.value)); select.value = ""; };
     box.append(select);
   }
   const cut = element("button", "small cut", "Split");

@@ -92,6 +92,8 @@ def _controls(mine: studio.Studio, plan: Plan, label: Label, *, playing: bool) -
             _check(label)
             mine.begin(plan, label)
             st.rerun()  # the button above was drawn as one that may be pressed
+    if not busy and (wrong := _wrong(label)):
+        st.warning(plain(wrong), icon=":material/warning:")  # while it is typed, not only once it is pressed
     if busy:
         if st.button("Stop recording", icon=":material/stop:", key="take stop"):
             mine.stop()
@@ -143,9 +145,21 @@ def _check(label: Label) -> None:
     for what, text in (("action", label.action), ("person", label.person)):
         if not text.strip():
             raise HarError(f"Say first which {what} it is: pick or type it above the picture.")
-    dataset.check_name(label.dataset)
-    dataset.check_name(label.action)
-    groups.slug(label.person)
+    if wrong := _wrong(label):
+        raise HarError(wrong)
+
+
+def _wrong(label: Label) -> str:
+    """Why the names that are there cannot be kept, "" where they can."""
+    try:
+        dataset.check_name(label.dataset)
+        if label.action.strip():
+            dataset.check_name(label.action)
+        if label.person.strip():
+            groups.slug(label.person)
+    except HarError as error:
+        return str(error)
+    return ""
 
 
 def _standing(mine: studio.Studio, busy: bool) -> None:

@@ -13,7 +13,7 @@ import pytest
 from fakes import Open, button, words
 from streamlit.testing.v1 import AppTest
 
-from har_core import analyses, discarded, video, weights
+from har_core import analyses, discarded, runs, video, weights
 from har_core.analyse_commands import keep_answer
 from har_core.ui import history, loaders
 from har_core.ui.answers import read
@@ -58,6 +58,12 @@ def test_what_may_be_uploaded_is_said_beforehand(own: Path, open_page: Open) -> 
     assert "up to 1 GB each" in words(app) and "until you delete them" in words(app)
     assert [b.disabled for b in app.button if b.label == "Analyse"] == [True]
     assert not app.get("download_button") and "Your videos" not in words(app)
+
+
+def test_a_model_that_still_trains_is_marked(own: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Still training" not in said(at(open_page))
+    monkeypatch.setattr(runs.Run, "alive", lambda self: True)
+    assert "Still training: its best epoch so far is asked" in said(at(open_page))
 
 
 def test_a_clip_is_named_and_a_broken_one_gets_its_sentence(own: Path, clips: Path, open_page: Open) -> None:

@@ -66,6 +66,12 @@ def test_it_asks_what_and_who_first(opened: AppTest) -> None:
     assert "A name needs" in words(app)
 
 
+def test_a_name_that_cannot_be_kept_is_said_while_it_is_typed(opened: AppTest) -> None:
+    assert "A name needs" in name_it(opened, "../../etc", "anna").warning[0].value
+    app = name_it(opened, "wave", "anna")
+    assert not app.warning and not app.error
+
+
 def test_a_covered_camera_is_said(opened: AppTest, wire: Wire) -> None:
     assert wire.sink is not None
     app = button(name_it(opened, "wave", "anna"), "Record 3 takes")

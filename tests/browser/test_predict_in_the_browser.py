@@ -252,6 +252,20 @@ def test_a_crowd_of_hundreds_costs_only_who_is_shown(server: Server, visit: Visi
     discarded.delete(task)
 
 
+def test_a_correction_that_fails_says_so_where_it_was_asked_for(server: Server, visit: Visit, film: Path) -> None:
+    task = seed(server.workspace, film, mend=True)  # its traces are gone
+    viewer = known(visit, server)
+    viewer.open("predict")
+    told = player(viewer.page).locator(".told")
+    same = viewer.page.get_by_label("Person 2 is the same as")
+    same.focus()  # its choices are made when they are asked for
+    same.select_option(index=1)
+    expect(told).to_have_class("told wrong")
+    expect(told).to_have_text(re.compile("is not kept any more .No such file or directory.. Analyse it again"))
+    expect(same).to_have_value("")
+    discarded.delete(task)
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits(server: Server, visit: Visit, film: Path, width: int) -> None:
     task = seed(server.workspace, film)

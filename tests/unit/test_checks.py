@@ -77,6 +77,16 @@ def test_few_clips_of_an_action() -> None:
     assert not obstacle.serious and "wave (1)" in obstacle.sentence and "run" not in obstacle.sentence
 
 
+def test_an_action_that_one_clip_validates() -> None:
+    clips = source(
+        *(("run", group, 4) for group in "abcde"), *(("wave", group, 1 if group == "e" else 4) for group in "abcde")
+    )
+    config = TrainConfig(validation_groups=("e",))
+    (obstacle,) = found(clips, config)
+    assert not obstacle.serious and obstacle.sentence.startswith("A single clip validates wave:")
+    assert found(clips, TrainConfig(validation_groups=("a",))) == []
+
+
 def test_left_and_right_in_a_mirror() -> None:
     clips = good("swipe left", "swipe right", "wave")
     (obstacle,) = found(clips)
