@@ -5,6 +5,7 @@
 Each variant is trained anew for each fold with the same recipe, and scores the clips of the held-out groups twice: with
 the weights of the best epoch ON THOSE GROUPS, as a run's own validation score is, which is kind to every variant, the
 kinder the fewer clips a fold holds out; and with the last epoch, which nobody chose.
+With --choosers the epoch is chosen as a careful user would: on so many groups that neither train nor are scored.
 The folds of one seed are pooled, each clip is scored once. Another seed deals the groups anew and begins from other
 numbers; the clips are the same, so the spread over seeds is not an interval: that one is Wilson's, of the first seed.
 One window length, proposed for the whole set, serves all folds; so a held backbone sees each clip once for all folds,
@@ -17,7 +18,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=[], help="actions left out")
     parser.add_argument("--folds", type=int, default=4, help="0 leaves one group out after another")
     parser.add_argument("--held", nargs="*", default=[], help="no folds: these groups are held out")
+    parser.add_argument("--choosers", type=int, default=0, help="groups of each fold that choose the epoch alone")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", type=int, help="run this many of the folds only")
     parser.add_argument("--weights", choices=("bundled", "none", "imagenet"), default="bundled")
@@ -131,7 +133,9 @@ def main() -> None:
                 folds = [Split(tuple(parts[0]), tuple(parts[1]), ())]
             else:
                 folds = dataset.folds(source.clips, folds=given.folds or None, seed=seed)[: given.only]
-            for name, pairs, seconds in _scores(replace(base, seed=seed), source, folds, given.variants, Path(scratch)):
+            for name, pairs, seconds in _scores(
+                replace(base, seed=seed), source, folds, given.variants, Path(scratch), given.choosers
+            ):
                 tally = tallies.setdefault(name, Tally())
                 tally.seeds.append(pairs)
                 tally.seconds += seconds
@@ -140,7 +144,7 @@ def main() -> None:
                       f"{seconds:.0f} s", flush=True)  # fmt: skip
         for name, tally in tallies.items():
             row = {"data": given.folder.name, "weights": given.weights, "config": given.config, "folds": given.folds,
-                   "held": given.held, "variant": name, **tally.row()}  # fmt: skip
+                   "held": given.held, "choosers": given.choosers, "variant": name, **tally.row()}  # fmt: skip
             low, high = row["interval"]
             print(f"{name:24} {row['right']}/{row['total']} ({low:.1%} to {high:.1%}); {row['seeds']} seeds: mean "
                   f"{row['accuracy']:.1%}, {row['lowest']:.1%} to {row['highest']:.1%}, macro F1 {row['macro_f1']:.3f}",
@@ -159,7 +163,7 @@ def _without(folder: Path, actions: list[str], scratch: Path) -> Path:
 
 
 def _scores(
-    base: TrainConfig, source: dataset.Dataset, folds: list[Split], variants: list[str], scratch: Path
+    base: TrainConfig, source: dataset.Dataset, folds: list[Split], variants: list[str], scratch: Path, choosers: int
 ) -> Iterator[tuple[str, Pairs, float]]:
     facts = dict(zip((c.path for c in source.clips), source.properties, strict=True))
     majority: Pairs = []
@@ -180,7 +184,8 @@ def _scores(
         for number, fold in enumerate(folds):
             run = scratch / f"{variant}-{number}"
             groups = tuple(sorted({clip.group for clip in fold.validation}))
-            trainer, best = _fit(replace(_variant(base, variant), validation_groups=groups), run)
+            chosen = _choosers(fold, choosers, base.seed)
+            trainer, best = _fit(replace(_variant(base, variant), validation_groups=(*groups, *chosen)), run, chosen)
             last += _said(trainer, shuffle=False)
             trainer.network.load_state_dict(best)
             told += _said(trainer, shuffle=False)
@@ -191,6 +196,12 @@ def _scores(
         yield f"{variant}, last epoch", last, 0.0
         if shuffled:
             yield "lstm, frames shuffled", shuffled, 0.0
+
+
+def _choosers(fold: Split, number: int, seed: int) -> tuple[str, ...]:
+    """Groups of the training part, dealt by chance, that choose the epoch instead."""
+    groups = sorted({clip.group for clip in fold.train})
+    return tuple(np.random.default_rng((seed, len(groups))).permutation(groups)[:number].tolist())
 
 
 def _variant(base: TrainConfig, variant: str) -> TrainConfig:
@@ -212,6 +223,17 @@ class Bare(Trainer):
     """A run that keeps its best weights in memory: writing each epoch to disk takes longer than learning its head."""
 
     best: dict[str, torch.Tensor]
+    choosers: tuple[str, ...] = ()
+
+    def _validate(self, stopped: Callable[[], bool]) -> tuple[float, float] | None:
+        scores = super()._validate(stopped)
+        told = [(torch.from_numpy(logits).softmax(1).mean(0), label)
+                for (logits, label), clip in zip(self._validated, self.check.clips, strict=True)
+                if clip.group in self.choosers]  # fmt: skip
+        if not told:
+            return scores
+        right = [int(said.argmax()) == label for said, label in told]
+        return float(np.mean(right)), float(np.mean([-said[label].clamp_min(1e-9).log() for said, label in told]))
 
     def _keep_best(self) -> None:
         self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
@@ -223,7 +245,7 @@ class Bare(Trainer):
         return []
 
 
-def _fit(config: TrainConfig, run: Path) -> tuple[Trainer, dict[str, torch.Tensor]]:
+def _fit(config: TrainConfig, run: Path, choosers: tuple[str, ...]) -> tuple[Bare, dict[str, torch.Tensor]]:
     """A trained network as its last epoch left it, and the weights of its best one."""
     run.mkdir()
     steps = prepare(config, lambda: False)
@@ -234,18 +256,21 @@ def _fit(config: TrainConfig, run: Path) -> tuple[Trainer, dict[str, torch.Tenso
         trainer = Bare(config, run, ended.value)
     if config.freeze_backbone or trainer.network.pretrained:
         trainer._looked = Shared(trainer)
+    trainer.choosers = choosers
     best = [e.validation_accuracy for e in trainer.epochs(lambda: False) if isinstance(e, EpochEnded)]
     print(f"    {run.name}: best {max(best):.2f}, last {best[-1]:.2f}", flush=True)
     return trainer, trainer.best
 
 
 @torch.inference_mode()
-def _said(trainer: Trainer, *, shuffle: bool) -> Pairs:
+def _said(trainer: Bare, *, shuffle: bool) -> Pairs:
     """What the network says of the clips that were held out: the mean over each clip's windows."""
     trainer.network.eval()
     network, actions = trainer.network, trainer.source.actions
     pairs = []
     for index, label in enumerate(trainer.check.labels):
+        if trainer.check.clips[index].group in trainer.choosers:
+            continue
         seen = trainer._looked.get(("validation", index, 0))
         if seen is None:
             rgb, where = trainer.check.frames(index)
