@@ -36,7 +36,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         go_to("train", data=st.session_state["data"], train_view="New run")
     facts = st.container(horizontal=True, vertical_alignment="center", width="content")
 
-st.session_state.setdefault("dataset_view", "Clips")
+# Not `setdefault`: where the first run of a page is cut short, the browser may answer that nothing is chosen.
+if st.session_state.get("dataset_view") is None:
+    st.session_state["dataset_view"] = "Clips"
 view = st.segmented_control(
     "View", list(VIEWS), format_func=lambda name: f"{VIEWS[name]} {name}", required=True, key="dataset_view",
     label_visibility="collapsed",

@@ -14,7 +14,9 @@ title("Train", "A run is a process of its own: it goes on when you close this pa
 found = runs.all_runs(workspace() / "runs")
 recipe.take_clone()
 
-st.session_state.setdefault("train_view", "Runs" if found else "New run")
+# Not `setdefault`: where the first run of a page is cut short, the browser may answer that nothing is chosen.
+if st.session_state.get("train_view") is None:
+    st.session_state["train_view"] = "Runs" if found else "New run"
 views = ["Runs", "New run", "Search"]
 view = st.segmented_control("View", views, required=True, key="train_view", label_visibility="collapsed")
 
