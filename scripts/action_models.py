@@ -69,7 +69,8 @@ RECIPES = {
         },
         config={"epochs": 40, "validation_fraction": 0.25, "view": "both"},
         limits="It learned from 12 people before one wall and one camera, "
-        "and names poses; it does not judge how well they are done.",
+        "and names poses; it does not judge how well they are done. "
+        "Now and then it takes other exercises, or an animal, for a pose.",
     ),
     "gestures": Recipe(
         "air-drawing",

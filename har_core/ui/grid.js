@@ -103,7 +103,8 @@ export default function (component) {
     state.timer = setTimeout(() => setStateValue("picked", told), now ? 0 : 160);
   }
 
-  function select(id, { add = false, range = false } = {}, now = true) {
+  // `quiet`: what is looked at closely stays, for on a phone it stands above the cards and would push them away.
+  function select(id, { add = false, range = false, quiet = false } = {}, now = true) {
     const from = ids.indexOf(state.anchor);
     if (range && from >= 0) {
       const to = ids.indexOf(id);
@@ -117,7 +118,8 @@ export default function (component) {
       state.selected = alone && now ? new Set() : new Set([id]);
       state.anchor = id;
     }
-    state.last = state.selected.has(id) ? id : [...state.selected].pop() ?? null;
+    if (quiet) state.last = state.selected.has(state.last) ? state.last : null;
+    else state.last = state.selected.has(id) ? id : [...state.selected].pop() ?? null;
     say(now);
   }
 
@@ -144,8 +146,8 @@ export default function (component) {
     if (event.target.closest(".play")) open(card.dataset.id);
     // The second click of a double click must not take the selection back.
     else if (event.detail < 2) {
-      const tick = event.target.closest(".tick");
-      select(card.dataset.id, { add: event.ctrlKey || event.metaKey || Boolean(tick), range: event.shiftKey });
+      const tick = Boolean(event.target.closest(".tick"));
+      select(card.dataset.id, { add: event.ctrlKey || event.metaKey || tick, range: event.shiftKey, quiet: tick });
     }
   };
   grid.ondblclick = (event) => {

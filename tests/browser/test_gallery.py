@@ -51,6 +51,8 @@ def test_several_are_taken_by_a_finger(server: Server, visit: Visit) -> None:
         cards.nth(number).locator(".tick").click()
     expect(taken).to_have_count(3)
     says(viewer, "3 selected")
+    # Looked at closely they would stand above the cards, and push them from under the finger.
+    expect(viewer.page.get_by_text("Click a clip to look at it closely")).to_be_visible()
     cards.nth(2).locator(".tick").click()
     says(viewer, "2 selected")
     cards.nth(1).click()  # elsewhere on a card: that one alone, as ever
