@@ -239,8 +239,8 @@ def _whole_picture(curves: _Curves) -> Advice | None:
     return Advice(
         "It looked at whole pictures",
         "It knows the training clips better than those of other people and places. Cut to the person whom a clip is "
-        "about, the room cannot decide: with bodies in view that was right up to 9 points more often on sets of ours, on one no more. "
-        "It does not help where only hands are seen, or where people are tiny.",
+        "about, the room cannot decide: with bodies in view that was right up to 9 points more often on sets of ours, "
+        "on one no more. It does not help where only hands are seen, or where people are tiny.",
         "a look at the person", {"view": "person"},
     )  # fmt: skip
 

@@ -262,14 +262,17 @@ def _keep(work: Path, model: Any, optimiser: Any, average: Any, done: int, spent
     (work / "last.new").replace(work / "last.pt")
 
 
-def export(work: Path, out: Path, size: int) -> Path:
-    """Write OUT/person_openvino_model, fp16 weights, from the averaged weights."""
+def export(work: Path, out: Path, size: int, surer: float) -> Path:
+    """Write OUT/person_openvino_model, fp16 weights, from the averaged weights; `surer` is added to its logits."""
     from ultralytics.models import YOLO
     from ultralytics.nn.tasks import DetectionModel
 
     kept = torch.load(work / "last.pt", weights_only=True)
     model = DetectionModel("yolo11n.yaml", nc=1, verbose=False)
     model.load_state_dict({name: value.to(model.state_dict()[name].dtype) for name, value in kept["average"].items()})
+    with torch.no_grad():
+        for branch in model.model[-1].cv3:
+            branch[-1].bias += surer
     model.names, model.args = {0: "person"}, {"imgsz": size, "task": "detect"}
     whole = YOLO("yolo11n.yaml", task="detect")
     whole.model = model.eval()
@@ -366,6 +369,7 @@ def main() -> None:
         one.add_argument("--from", dest="begin", type=Path, help="go on from an exported model instead of from nothing")
         one.add_argument("--rate", type=float, default=RATE, help="of learning, at its highest")
         one.add_argument("--often", nargs="*", default=[], help="sources to take three times as often")
+        one.add_argument("--surer", type=float, default=0.0, help="export: so much is added to the logits of scores")
         one.add_argument("--detectors", nargs="*", default=[])
         one.add_argument("--out", type=Path, default=Path("models/person"))
         one.add_argument("--size", type=int, default=LiveConfig().detector_size)
@@ -382,7 +386,7 @@ def main() -> None:
     elif given.command == "score":
         score(given.work, given.detectors)
     else:
-        print(export(given.work, given.out, given.size))
+        print(export(given.work, given.out, given.size, given.surer))
 
 
 if __name__ == "__main__":
