@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 from person_model import BATCH, HINTS, rows_of, teacher_of
-from person_pictures import _coloured
+from person_pictures import coloured
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -39,7 +39,7 @@ def crop(random_: np.random.Generator, rgb: Rgb) -> Rgb:
     wide, high = min(width, round(width * side * stretch)), min(height, round(height * side / stretch))
     left, top = int(random_.integers(0, width - wide + 1)), int(random_.integers(0, height - high + 1))
     piece = cv2.resize(rgb[top : top + high, left : left + wide], (TEACHER_SIDE, TEACHER_SIDE))
-    return _coloured(random_, piece[:, ::-1] if random_.random() < 0.5 else piece)  # type: ignore[arg-type]  # cv2 knows no shapes
+    return coloured(random_, piece[:, ::-1] if random_.random() < 0.5 else piece)  # type: ignore[arg-type]  # cv2 knows no shapes
 
 
 def lessons(

@@ -52,7 +52,7 @@ class Pictures:
         if random_.random() < 0.15:
             for _ in range(int(random_.integers(1, 3))):
                 self._hide(random_, canvas)
-        return _coloured(random_, canvas)
+        return coloured(random_, canvas)
 
     def _mosaic(self, random_: np.random.Generator, size: int, parts: int) -> Rgb:
         if parts == 1:
@@ -121,7 +121,8 @@ def _blend(canvas: Rgb, patch: Rgb, left: int, top: int, *, soft: float) -> None
     under[...] = (mask * patch + (1 - mask) * under).astype(np.uint8)
 
 
-def _coloured(random_: np.random.Generator, rgb: Rgb) -> Rgb:
+def coloured(random_: np.random.Generator, rgb: Rgb) -> Rgb:
+    """Another hue, brightness and sharpness; now and then grey, blurred or noisy."""
     if random_.random() < 0.9:
         hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV).astype(np.float32)
         hsv[..., 0] = (hsv[..., 0] + random_.uniform(-8, 8)) % 180

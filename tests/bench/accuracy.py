@@ -69,7 +69,7 @@ class Shared(dict[Any, Any]):
         return part, clip.path.name, clip.action, str(spec), variation, self._weights
 
     def __contains__(self, key: object) -> bool:
-        return not self._stale and self._key(key) in self.kept  # type: ignore[arg-type]
+        return not self._stale and self._key(key) in self.kept  # type: ignore[arg-type]  # a key of the base class is any object
 
     def __getitem__(self, key: tuple[str, int, int]) -> Any:
         return self.kept[self._key(key)]
