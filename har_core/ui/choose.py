@@ -124,11 +124,11 @@ def can_name(actions: Sequence[str]) -> str:
     >>> can_name(["run", "walk"])
     'It knows 2 actions: run, walk. Whatever else is done gets one of these names too, unless it is unsure.'
     >>> can_name(["none", "run", "walk"])
-    'It knows 2 actions: run, walk. Of other things it says none, or that it is unsure.'
+    'It knows 2 actions: run, walk. Of other things it should say none, or that it is unsure.'
     """
     known = [action for action in actions if not is_nothing(action)]
     nothing = ", ".join(action for action in actions if is_nothing(action))
-    rest = (f"Of other things it says {plain(nothing)}, or that it is unsure." if nothing
+    rest = (f"Of other things it should say {plain(nothing)}, or that it is unsure." if nothing
             else "Whatever else is done gets one of these names too, unless it is unsure.")  # fmt: skip
     return f"It knows {len(known)} actions: {plain(', '.join(known))}. {rest}"
 
